@@ -6,10 +6,7 @@ in CloudBridge's own ini files, then in the default. ``None`` and ``""`` count a
 
 from __future__ import annotations
 
-import configparser
-import difflib
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -211,11 +208,6 @@ class Config(dict[str, Any]):
 
     secret_keys: frozenset[str] = frozenset()
 
-    @property
-    def default_result_limit(self) -> int:
-        """Items in a page where ``list()`` is given no limit."""
-        return int(self.get("default_result_limit") or 50)
-
     def __repr__(self) -> str:
         shown = {key: "***" if key in self.secret_keys else value for key, value in self.items()}
         return f"{type(self).__name__}({shown!r})"
@@ -234,12 +226,13 @@ def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) 
 
     :param provider: provider name; a profile of another provider is refused, or, where only the environment names it,
         passed over.
-    :raises InvalidConfigurationException: an unknown key (the message has the nearest name), or a value of a wrong type.
+    :raises InvalidConfigurationException: an unknown key (the message has the nearest name), a value of a wrong type.
     """
     known = {key.name: key for key in keys}
     refuse_unknown(given, known, f"provider {provider}")
     sources = (_present(given), _profile_values(provider, given, known), _ini_values(provider))
-    return {name: key.parse(value) if (value := _look_up(key, sources)) is not None else None for name, key in known.items()}
+    found = {name: _look_up(key, sources) for name, key in known.items()}
+    return {name: None if value is None else known[name].parse(value) for name, value in found.items()}
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -247,6 +240,8 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known) | IGNORED_KEYS
     for name in given:
         if name not in names:
+            import difflib  # here and below: what an import need not pay for
+
             near = difflib.get_close_matches(str(name), names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             message = f"{where}: unknown config key {name!r}{hint}"
@@ -274,7 +269,7 @@ def profile_path() -> Path:
     """Return where profiles are read from: ``CBS_CONFIG``, else ``profiles.toml`` in the user's config directory."""
     if given := os.environ.get("CBS_CONFIG"):
         return Path(given).expanduser()
-    import platformdirs  # here, because most programs never read a profile and it is not free
+    import platformdirs
 
     return Path(platformdirs.user_config_dir("cloudbridge_store")) / "profiles.toml"
 
@@ -284,6 +279,8 @@ def read_profiles(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
     :raises InvalidConfigurationException: the file is not what it should be.
     """
+    import tomllib
+
     path = path or profile_path()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -295,7 +292,7 @@ def read_profiles(path: Path | None = None) -> dict[str, dict[str, Any]]:
     profiles = content.get("profile", {})
     for name, profile in profiles.items():
         if not isinstance(profile, dict) or not isinstance(profile.get("provider"), str):
-            message = f"profile file {path}: [profile.{name}] needs a provider = \"...\""
+            message = f'profile file {path}: [profile.{name}] needs a provider = "..."'
             raise InvalidConfigurationException(message)
     return dict(profiles)
 
@@ -322,6 +319,8 @@ def _ini_values(provider: str) -> dict[str, Any]:
     paths = [path for path in (Path("/etc/cloudbridge.ini"), Path("~/.cloudbridge").expanduser()) if path.is_file()]
     if not paths:
         return {}
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(paths, encoding="utf-8")

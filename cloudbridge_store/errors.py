@@ -39,6 +39,7 @@ the class is that one too, so ``except FileNotFoundError`` works::
         ├── ArchivedError                              must be restored before it can be read
         ├── UnsupportedOperationError (NotImplementedError)
         ├── LocalIOError (OSError)                     this machine's disk, not the service
+        │   └── LocalFileNotFoundError (FileNotFoundError)
         ├── TransferError                              some items of a bulk operation failed; it lists them
         └── ProviderClosedError
 """
@@ -307,6 +308,10 @@ class LocalIOError(StoreError, OSError):
     def __reduce__(self) -> tuple[Any, ...]:
         kind, (cls, state) = super().__reduce__()
         return kind, (cls, {**state, "errno": self.errno})
+
+
+class LocalFileNotFoundError(LocalIOError, FileNotFoundError):
+    """A file or directory of this machine does not exist."""
 
 
 class TransferError(StoreError):

@@ -104,7 +104,9 @@ class AtomicFile:
     def __enter__(self) -> Self:
         if not self._overwrite and self._exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(self._target))
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        flags = (
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        )
         self.fd = os.open(self._temporary, flags, 0o666, dir_fd=self._directory)
         # The kernel has applied the umask, which cannot be read without setting it for every thread.
         self._mode = os.fstat(self.fd).st_mode & 0o777

@@ -1,0 +1,274 @@
+"""Buckets: make, find, list, delete, and what concerns all of a bucket at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from cloudbridge_store.config import TransferConfig
+from cloudbridge_store.contents import BucketObjectService
+from cloudbridge_store.core import checks, directories
+from cloudbridge_store.core.bulk import delete_keys
+from cloudbridge_store.core.progress import ProgressArgument
+from cloudbridge_store.drivers.base import BucketInfo, Page, UploadInfo
+from cloudbridge_store.errors import NotFoundError
+from cloudbridge_store.resources import CloudResource, name_pattern, search_name, utc_text
+from cloudbridge_store.results import CompleteResultList, ResultList, TransferReport, every_item, one_page, page_limit
+from cloudbridge_store.uploads import MultipartUpload
+
+if TYPE_CHECKING:
+    from cloudbridge_store.core.session import Session
+    from cloudbridge_store.provider import CloudProvider
+
+
+class BucketService:
+    """The buckets of one account."""
+
+    def __init__(self, provider: CloudProvider) -> None:
+        self.provider = provider
+
+    @property
+    def _session(self) -> Session:
+        return self.provider.session
+
+    def get(self, bucket_id: str) -> Bucket | None:
+        """Return a bucket, or ``None`` if there is none of that name.
+
+        :raises StoreError: anything but not-found, such as a lack of permission.
+        """
+        if not isinstance(bucket_id, str) or not bucket_id:
+            return None
+        try:
+            info = self._session.call(self._session.driver.head_bucket, bucket_id)
+        except NotFoundError:
+            return None
+        return Bucket(self.provider, info)
+
+    def find(self, **criteria: Any) -> ResultList[Bucket]:
+        """Return the buckets whose ``name`` is the one given, or fits a pattern with ``*`` and ``?``.
+
+        :raises InvalidParamException: any other keyword.
+        """
+        name = search_name(criteria)
+        pattern = name_pattern(name)
+        if pattern is None:
+            found = self.get(name)
+            return CompleteResultList([found] if found else [])
+        _, fits = pattern
+        return CompleteResultList(bucket for bucket in self if fits(bucket.name))
+
+    def list(self, limit: int | None = None, marker: str | None = None) -> ResultList[Bucket]:
+        """Return one page of exactly ``limit`` buckets, or the rest; by default ``default_result_limit``.
+
+        :param marker: the ``marker`` of the page before.
+        """
+        wanted = page_limit(limit, self.provider.default_result_limit)
+        largest = self.provider.capabilities.max_page
+        return one_page(self._fetch, self._make, limit=wanted, marker=marker, largest=largest)
+
+    def iter(self) -> Iterator[Bucket]:
+        """Yield all buckets, a page in memory at a time."""
+        return every_item(self._fetch, self._make, size=self.provider.capabilities.max_page)
+
+    def __iter__(self) -> Iterator[Bucket]:
+        return self.iter()
+
+    def _fetch(self, limit: int, token: str | None) -> Page[BucketInfo]:
+        return self._session.call(self._session.driver.list_buckets, limit=limit, token=token)
+
+    def _make(self, info: BucketInfo) -> Bucket:
+        return Bucket(self.provider, info)
+
+    def create(self, name: str, location: str | None = None) -> Bucket:
+        """Create a private bucket.
+
+        :param location: where, as the service names it; ``None`` for the configured or the service's own choice.
+        :raises InvalidNameException: not a name that all providers take.
+        :raises DuplicateResourceException: there is one of that name.
+        :raises UnsupportedOperationError: a location was given, and there is no choice here.
+        """
+        checks.bucket_name(name)
+        if location is not None:
+            self._session.require("locations", "choose a bucket's location")
+        info = self._session.call(self._session.driver.create_bucket, name, location=location)
+        return Bucket(self.provider, info)
+
+    def delete(self, bucket: Bucket | str) -> None:
+        """Delete an empty bucket. :raises BucketNotFoundError: :raises BucketNotEmptyError:"""
+        name = bucket.name if isinstance(bucket, Bucket) else bucket
+        self._session.call(self._session.driver.delete_bucket, name)
+
+
+class Bucket(CloudResource):
+    """A bucket: a flat set of objects by key."""
+
+    def __init__(self, provider: CloudProvider, info: BucketInfo) -> None:
+        self._owner = provider
+        self._info = info
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._info.name
+
+    @property
+    def provider(self) -> CloudProvider:
+        """Whose it is."""
+        return self._owner
+
+    @property
+    def _session(self) -> Session:
+        return self._owner.session
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was created (aware), where the service says."""
+        return self._info.created
+
+    @property
+    def location(self) -> str | None:
+        """Where it is, as the service names it."""
+        return self._info.location
+
+    def sibling(self, name: str) -> Bucket:
+        """Return a handle for another bucket of the same account, without asking for it."""
+        return Bucket(self.provider, BucketInfo(name))
+
+    @cached_property
+    def objects(self) -> BucketObjectService:
+        """Its objects."""
+        return BucketObjectService(self)
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there now. :raises StoreError: the service does not say."""
+        try:
+            self._session.call(self._session.driver.head_bucket, self.name)
+        except NotFoundError:
+            return False
+        return True
+
+    def delete(self, delete_contents: bool = False) -> None:
+        """Delete it.
+
+        :param delete_contents: delete its objects first, and its unfinished uploads.
+        :raises BucketNotEmptyError: it still holds objects.
+        """
+        if delete_contents:
+            if self._session.capabilities.list_uploads:
+                self.abort_uploads()
+            delete_keys(self._session, self.name, (obj.name for obj in self.objects))
+        self._session.call(self._session.driver.delete_bucket, self.name)
+
+    def list_uploads(self, prefix: str = "") -> Iterator[MultipartUpload]:
+        """Yield the multipart uploads that were neither completed nor aborted, by key."""
+        self._session.require("list_uploads", "list unfinished uploads")
+        prefix = checks.key_prefix(self._session, prefix)
+
+        def fetch(limit: int, token: str | None) -> Page[UploadInfo]:
+            driver = self._session.driver
+            return self._session.call(driver.list_uploads, self.name, prefix=prefix, limit=limit, token=token)
+
+        def make(info: UploadInfo) -> MultipartUpload:
+            return MultipartUpload(self, info.key, info.upload_id, started=info.started)
+
+        return every_item(fetch, make, size=self._session.capabilities.max_page)
+
+    def abort_uploads(self, prefix: str = "", older_than: timedelta | None = None) -> int:
+        """Abort unfinished uploads and return how many.
+
+        :param older_than: leave those alone that were started more recently, and those whose start is not known.
+        """
+        before = None if older_than is None else datetime.now(UTC) - older_than
+        uploads = [
+            upload
+            for upload in self.list_uploads(prefix)
+            if before is None or (upload.started is not None and upload.started < before)
+        ]
+        for upload in uploads:
+            upload.abort()
+        return len(uploads)
+
+    def upload_directory(
+        self,
+        directory: str | PathLike[str],
+        prefix: str = "",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        config: TransferConfig | None = None,
+        progress: ProgressArgument = None,
+        max_workers: int = 8,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> TransferReport:
+        """Store every regular file below a directory under ``prefix`` + its relative path, in parallel.
+
+        Links are not followed. Patterns match the relative path (``*`` crosses ``/``); without ``include`` everything
+        is taken, and ``exclude`` wins.
+
+        :raises TransferError: in the end, if anything was skipped or failed and ``errors`` is ``"raise"``.
+        """
+        choice = directories.Choice(include, exclude)
+        job = directories.DirectoryUpload(self._session, self.name, prefix, directory, choice, config)
+        return job.run(progress, checks.positive("max_workers", max_workers), errors)
+
+    def download_directory(
+        self,
+        directory: str | PathLike[str],
+        prefix: str = "",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        overwrite: bool = True,
+        config: TransferConfig | None = None,
+        progress: ProgressArgument = None,
+        max_workers: int = 8,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> TransferReport:
+        """Write every object whose key starts with ``prefix`` to a file below a directory, in parallel.
+
+        A file's path is the key behind the prefix. Nothing is written outside of the directory, and not through a link
+        in it: keys that would are skipped and reported. Each file appears whole or not at all.
+
+        :param overwrite: ``False`` fails for each file that exists.
+        :raises TransferError: in the end, if anything was skipped or failed and ``errors`` is ``"raise"``.
+        """
+        choice = directories.Choice(include, exclude)
+        job = directories.DirectoryDownload(self._session, self.name, prefix, directory, choice, config, overwrite)
+        return job.run(progress, checks.positive("max_workers", max_workers), errors)
+
+    def make_public(self) -> None:
+        """Let everybody read its objects. :raises UnsupportedOperationError:"""
+        self._set_public(public=True)
+
+    def make_private(self) -> None:
+        """Let nobody read its objects without credentials. :raises UnsupportedOperationError:"""
+        self._set_public(public=False)
+
+    def _set_public(self, *, public: bool) -> None:
+        self._session.require("public_access", "change who may read a bucket")
+        self._session.call(self._session.driver.set_public, self.name, public=public)
+
+    def enable_website(self, index: str, error: str | None = None) -> str:
+        """Serve it as a static site and return the URL. :raises UnsupportedOperationError:"""
+        self._session.require("website", "serve a bucket as a website")
+        return self._session.call(self._session.driver.set_website, self.name, index, error)
+
+    def enable_cdn(self, ttl: int | None = None) -> str:
+        """Put it behind the service's CDN and return the URL. :raises UnsupportedOperationError:
+
+        :param ttl: seconds that the CDN may keep an object.
+        """
+        self._session.require("cdn", "put a bucket behind a CDN")
+        return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=ttl)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known about it as values that ``json.dumps`` accepts."""
+        created = utc_text(self.created) if self.created else None
+        return {"id": self.id, "name": self.name, "created": created, "location": self.location}
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (self.provider, self.name)

@@ -1,0 +1,156 @@
+"""What a bucket holds: find, list, delete and upload objects by name."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Unpack
+
+from cloudbridge_store.core import checks
+from cloudbridge_store.core.bulk import delete_keys
+from cloudbridge_store.core.checks import PutKeywords
+from cloudbridge_store.core.parallel import run_parallel
+from cloudbridge_store.core.source import Data
+from cloudbridge_store.drivers.base import ObjectInfo, Page
+from cloudbridge_store.errors import NotFoundError
+from cloudbridge_store.objects import BucketObject
+from cloudbridge_store.resources import name_pattern, search_name
+from cloudbridge_store.results import CompleteResultList, Fetch, ResultList, every_item, one_page, page_limit
+
+if TYPE_CHECKING:
+    from cloudbridge_store.buckets import Bucket
+
+
+class BucketObjectService:
+    """The objects of one bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.provider = bucket.provider
+        self._session = self.provider.session
+
+    def create(self, name: str) -> BucketObject:
+        """Return a handle for an object to be uploaded. Checks the name and sends nothing.
+
+        :raises InvalidLabelException: a key that would not be stored faithfully.
+        """
+        return BucketObject(self.bucket, checks.object_key(self._session, name))
+
+    def get(self, name: str) -> BucketObject | None:
+        """Return an object, or ``None`` if there is none of that name.
+
+        :raises BucketNotFoundError: the bucket is gone, where the service tells.
+        :raises StoreError: anything but not-found, such as a lack of permission.
+        """
+        key = checks.object_key(self._session, name)
+        try:
+            info = self._session.call(self._session.driver.head_object, self.bucket.name, key)
+        except NotFoundError:
+            return None
+        return BucketObject(self.bucket, key, info)
+
+    def exists(self, name: str) -> bool:
+        """Say whether there is an object of that name."""
+        return self.get(name) is not None
+
+    def find(self, **criteria: Any) -> ResultList[BucketObject]:
+        """Return the objects whose ``name`` is the one given, or fits a pattern.
+
+        ``*`` stands for any characters, ``/`` too, ``?`` for one; the pattern covers the whole name, and its literal
+        beginning is the prefix of the listing that is searched. Everything else is literal, brackets too.
+
+        :raises InvalidParamException: any other keyword.
+        """
+        name = search_name(criteria)
+        pattern = name_pattern(name)
+        if pattern is None:
+            found = self.get(name)
+            return CompleteResultList([found] if found else [])
+        prefix, fits = pattern
+        return CompleteResultList(obj for obj in self.iter(prefix=prefix) if fits(obj.name))
+
+    def list(
+        self,
+        limit: int | None = None,
+        marker: str | None = None,
+        prefix: str | None = None,
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+    ) -> ResultList[BucketObject]:
+        """Return one page of exactly ``limit`` results, or the rest, in UTF-8 byte order of the keys.
+
+        :param limit: by default ``default_result_limit``; common prefixes count.
+        :param marker: the ``marker`` of the page before, with the same other arguments.
+        :param delimiter: roll keys that hold it behind the prefix up into ``ResultList.prefixes``.
+        :param start_after: only keys greater than this one.
+        :raises BucketNotFoundError: the bucket is gone.
+        """
+        wanted = page_limit(limit, self.provider.default_result_limit)
+        fetch = self._fetcher(prefix, delimiter, start_after)
+        return one_page(fetch, self._make, limit=wanted, marker=marker, largest=self._session.capabilities.max_page)
+
+    def iter(
+        self,
+        limit: int | None = None,
+        marker: str | None = None,
+        prefix: str | None = None,
+        *,
+        start_after: str | None = None,
+    ) -> Iterator[BucketObject]:
+        """Yield all objects, a page in memory at a time.
+
+        :param limit: size of the pages that are asked for, not of the result.
+        """
+        largest = self._session.capabilities.max_page
+        size = min(page_limit(limit, largest), largest)
+        return every_item(self._fetcher(prefix, None, start_after), self._make, size=size, marker=marker)
+
+    def __iter__(self) -> Iterator[BucketObject]:
+        return self.iter()
+
+    def _fetcher(self, prefix: str | None, delimiter: str | None, start_after: str | None) -> Fetch[ObjectInfo]:
+        session, bucket = self._session, self.bucket.name
+        checked = {
+            "prefix": checks.key_prefix(session, prefix),
+            "delimiter": checks.key_prefix(session, delimiter, "delimiter"),
+            "start_after": checks.key_prefix(session, start_after, "start_after"),
+        }
+
+        def fetch(limit: int, token: str | None) -> Page[ObjectInfo]:
+            return session.call(session.driver.list_objects, bucket, limit=limit, token=token, **checked)
+
+        return fetch
+
+    def _make(self, info: ObjectInfo) -> BucketObject:
+        return BucketObject(self.bucket, info.key, info, partial=True)
+
+    def delete_many(self, objects: Iterable[BucketObject | str]) -> int:
+        """Delete objects in batches and return how many were asked for; missing ones are fine.
+
+        :raises TransferError: in the end, with the error of each that was refused.
+        """
+        names = (each.name if isinstance(each, BucketObject) else each for each in objects)
+        keys = (checks.object_key(self._session, name) for name in names)
+        return delete_keys(self._session, self.bucket.name, keys)
+
+    def upload_many(
+        self,
+        items: Mapping[str, Data] | Iterable[tuple[str, Data]],
+        *,
+        max_workers: int = 8,
+        **options: Unpack[PutKeywords],
+    ) -> builtins.list[BucketObject]:
+        """Upload data by name, in parallel, and return the objects in the order of their names.
+
+        :raises StoreError: the first failure; uploads that had not begun are left out.
+        """
+        workers = checks.positive("max_workers", max_workers)
+        pairs = items.items() if isinstance(items, Mapping) else items
+
+        def upload(item: tuple[str, Data]) -> BucketObject:
+            return self.create(item[0]).upload(item[1], **options)
+
+        with closing(run_parallel(upload, pairs, workers)) as results:
+            return sorted(results, key=lambda obj: obj.name)

@@ -1,0 +1,58 @@
+"""Many objects at once: batch deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
+
+from cloudbridge_store.core.parallel import run_parallel
+from cloudbridge_store.core.session import Session
+from cloudbridge_store.errors import BucketNotFoundError, StoreError, TransferError
+
+WORKERS = 8
+_SINGLE_BATCH = 100
+
+
+def delete_keys(session: Session, bucket: str, keys: Iterable[str]) -> int:
+    """Delete objects, batched where the service can, and return how many were asked for; missing ones are fine.
+
+    :raises TransferError: in the end, with the error of each key that was refused.
+    """
+    count = 0
+    failures: dict[str, Exception] = {}
+    size = session.capabilities.batch_delete or _SINGLE_BATCH
+
+    def delete(batch: list[str]) -> tuple[int, Mapping[str, Exception]]:
+        if session.capabilities.batch_delete:
+            refused = session.call(session.driver.delete_objects, bucket, batch)
+            context = {"operation": "delete_objects", "bucket": bucket}
+            return len(batch), {key: session.wrap(error, key=key, **context) for key, error in refused.items()}
+        return len(batch), _delete_singly(session, bucket, batch)
+
+    with closing(run_parallel(delete, _batches(keys, size), WORKERS)) as results:
+        for done, refused in results:
+            count += done
+            failures.update(refused)
+    if failures:
+        message = f"{len(failures)} of {count} objects could not be deleted, the first: {next(iter(failures.values()))}"
+        raise TransferError(message, failures=failures, provider=session.provider, bucket=bucket)
+    return count
+
+
+def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
+    source = iter(keys)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _delete_singly(session: Session, bucket: str, keys: Iterable[str]) -> dict[str, Exception]:
+    failures: dict[str, Exception] = {}
+    for key in keys:
+        try:
+            session.call(session.driver.delete_object, bucket, key)
+        except BucketNotFoundError:
+            raise
+        except StoreError as error:
+            failures[key] = error
+    return failures

@@ -1,0 +1,165 @@
+"""Cutting an upload in parts, and sending parts in parallel so that the object appears whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from cloudbridge_store.config import TransferConfig
+from cloudbridge_store.core.parallel import INTERRUPT_PATIENCE
+from cloudbridge_store.core.progress import Progress
+from cloudbridge_store.core.session import Session
+from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
+from cloudbridge_store.errors import InvalidValueException, QuotaExceededError, UnsupportedOperationError
+
+MiB = 2**20
+DEFAULT_PART_SIZE = 16 * MiB
+DEFAULT_CONCURRENCY = 5
+
+_log = logging.getLogger("cloudbridge_store")
+
+
+class Target(NamedTuple):
+    """Where a transfer goes to or comes from."""
+
+    session: Session
+    bucket: str
+    key: str
+
+
+class Cut(NamedTuple):
+    """How a transfer is cut: everything of a :class:`TransferConfig`, decided."""
+
+    threshold: int
+    part_size: int
+    concurrency: int
+
+
+def decide_cut(session: Session, config: TransferConfig | None) -> Cut:
+    """Settle what the call leaves open by the configuration, then by the service's own measure."""
+    call, configured, able = config or TransferConfig(), session.settings.transfer, session.capabilities
+    part_size = call.part_size or configured.part_size or max(DEFAULT_PART_SIZE, able.min_part)
+    threshold = call.threshold or configured.threshold or able.multipart_threshold
+    return Cut(threshold, part_size, call.max_concurrency or configured.max_concurrency or DEFAULT_CONCURRENCY)
+
+
+def upload_part_size(session: Session, cut: Cut, size: int) -> int:
+    """Return the part size for ``size`` bytes: as asked for, larger where the number of parts would not suffice.
+
+    :raises InvalidValueException: smaller or larger than the service takes.
+    :raises QuotaExceededError: more than the service can hold in one object.
+    """
+    able = session.capabilities
+    if not able.min_part <= cut.part_size <= able.max_part:
+        raise InvalidValueException("part_size", cut.part_size, f"bytes from {able.min_part} to {able.max_part} here")
+    needed = -(-size // able.max_parts)
+    if needed > able.max_part:
+        message = f"{size} bytes are more than {able.max_parts} parts of {able.max_part} bytes can hold"
+        raise QuotaExceededError(message, provider=session.provider)
+    return max(cut.part_size, needed)
+
+
+def refuse_single(session: Session, size: int) -> None:
+    """Raise where ``size`` bytes do not fit in one request and the service has no multipart uploads."""
+    able = session.capabilities
+    if size > able.max_put and not able.multipart:
+        message = f"{size} bytes are more than the {able.max_put} that one request can carry"
+        raise UnsupportedOperationError(message, provider=session.provider)
+
+
+class PartUploader:
+    """A multipart upload under way. Leaving the ``with`` block without :meth:`finish` aborts it.
+
+    At most ``concurrency`` parts are in flight; :meth:`add` waits for a free place.
+    """
+
+    def __init__(self, target: Target, options: PutOptions, concurrency: int, progress: Progress) -> None:
+        self._target = target
+        self._options = options
+        self._progress = progress
+        self._futures: list[Future[Part]] = []
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._pool = ThreadPoolExecutor(concurrency, "cloudbridge-upload") if concurrency > 1 else None
+        self._failure: BaseException | None = None
+        self._finished = False
+        session = target.session
+        self.upload_id = session.call(session.driver.start_upload, target.bucket, target.key, options)
+
+    def add_all(self, bodies: Iterator[Body]) -> None:
+        """Send all bodies; the next is made only when there is a place for it, so that memory stays bounded."""
+        while True:
+            self._slots.acquire()
+            body = next(bodies, None)
+            if body is None:
+                self._slots.release()
+                return
+            self._submit(body)
+
+    def add(self, body: Body) -> None:
+        """Send one more part. :raises StoreError: an earlier one failed."""
+        self._slots.acquire()
+        self._submit(body)
+
+    def _submit(self, body: Body) -> None:
+        number = len(self._futures) + 1
+        if self._failure is not None:
+            raise self._failure
+        if self._pool is None:
+            future: Future[Part] = Future()
+            future.set_result(self._send(number, body))
+            self._slots.release()
+        else:
+            future = self._pool.submit(self._send, number, body)
+            future.add_done_callback(self._part_done)
+        self._futures.append(future)
+
+    def _send(self, number: int, body: Body) -> Part:
+        session, bucket, key = self._target
+        part = session.call(session.driver.upload_part, bucket, key, self.upload_id, number, body)
+        self._progress.add(body.size)
+        return part
+
+    def _part_done(self, future: Future[Part]) -> None:
+        if not future.cancelled() and future.exception() is not None:
+            self._failure = self._failure or future.exception()
+        self._slots.release()
+
+    def wait_for_parts(self) -> list[Part]:
+        """Wait until all parts are stored. :raises StoreError: one could not be."""
+        return [future.result() for future in self._futures]
+
+    def finish(self) -> Stored:
+        """Wait for all parts and make the object of them."""
+        parts = self.wait_for_parts()
+        session, bucket, key = self._target
+        stored = session.call(session.driver.finish_upload, bucket, key, self.upload_id, parts, self._options)
+        self._finished = True
+        return stored
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            interrupted = kind is not None and not issubclass(kind, Exception)
+            wait(
+                [future for future in self._futures if not future.cancelled()],
+                timeout=INTERRUPT_PATIENCE if interrupted else None,
+            )
+        if not self._finished:
+            self._abort()
+
+    def _abort(self) -> None:
+        session, bucket, key = self._target
+        try:
+            session.call(session.driver.abort_upload, bucket, key, self.upload_id)
+        except Exception:
+            # The error that led here says more; what is left can be found by list_uploads().
+            _log.warning("upload %s of %s/%s could not be aborted", self.upload_id, bucket, key, exc_info=True)

@@ -1,0 +1,47 @@
+"""What the session must know of each method of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of :class:`~cloudbridge_store.drivers.base.Driver`."""
+
+    subject: Literal["service", "bucket", "object"]
+    """Which of bucket and key its first arguments name."""
+    repeatable: Literal["always", "unless_conditional", "never"]
+    """Whether carrying it out twice leaves what carrying it out once leaves."""
+    writes: bool = False
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "create_bucket": Operation("bucket", "never", writes=True),
+    "head_bucket": Operation("bucket", "always"),
+    "list_buckets": Operation("service", "always"),
+    "delete_bucket": Operation("bucket", "never", writes=True),
+    "regions": Operation("service", "always"),
+    "head_object": Operation("object", "always"),
+    "list_objects": Operation("bucket", "always"),
+    "get_object": Operation("object", "always"),
+    "put_object": Operation("object", "unless_conditional", writes=True),
+    "delete_object": Operation("object", "always", writes=True),
+    "delete_objects": Operation("bucket", "always", writes=True),
+    "copy_object": Operation("object", "unless_conditional", writes=True),
+    "sign_url": Operation("object", "always"),
+    "start_upload": Operation("object", "never", writes=True),
+    "upload_part": Operation("object", "always", writes=True),
+    "list_parts": Operation("object", "always"),
+    "finish_upload": Operation("object", "never", writes=True),
+    "abort_upload": Operation("object", "always", writes=True),
+    "list_uploads": Operation("bucket", "always"),
+    "get_tags": Operation("object", "always"),
+    "set_tags": Operation("object", "always", writes=True),
+    "set_public": Operation("bucket", "always", writes=True),
+    "public_url": Operation("object", "always"),
+    "set_website": Operation("bucket", "always", writes=True),
+    "set_cdn": Operation("bucket", "always", writes=True),
+}

@@ -1,0 +1,306 @@
+"""The pipe: every request to a service passes :meth:`Session.call`, which retries, wraps, times and reports it.
+
+The first attempt runs bare; only a failure pays for classification and for tenacity.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from cloudbridge_store.config import Settings
+from cloudbridge_store.core.operations import OPERATIONS, Operation
+from cloudbridge_store.drivers.base import Body, Capabilities, Driver, Failure, PutOptions
+from cloudbridge_store.errors import (
+    ConnectionFailedError,
+    OperationTimeoutError,
+    ProviderClosedError,
+    ServiceUnavailableError,
+    StoreError,
+    ThrottledError,
+    UnsupportedOperationError,
+)
+
+if TYPE_CHECKING:
+    import tenacity
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_random = random.Random()  # noqa: S311 - spreads retries, guards nothing
+_log = logging.getLogger("cloudbridge_store")
+_log.addHandler(logging.NullHandler())
+
+_RAISED_BY_DRIVER: Mapping[type[StoreError], Failure] = {
+    ThrottledError: Failure(ThrottledError, "always"),
+    ServiceUnavailableError: Failure(ServiceUnavailableError, "idempotent"),
+    ConnectionFailedError: Failure(ConnectionFailedError, "idempotent"),
+    OperationTimeoutError: Failure(OperationTimeoutError, "idempotent"),
+}
+_FINAL = Failure(StoreError, "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One finished operation, as ``on_event`` is told it. Holds no secret and no content."""
+
+    operation: str
+    provider: str
+    bucket: str | None
+    key: str | None
+    seconds: float
+    attempts: int
+    bytes: int
+    """Bytes of the body that was sent; 0 for everything else."""
+    error: StoreError | None
+    """``None`` where it succeeded."""
+
+
+class Session:
+    """A driver and the rules around it. Safe to share between threads, and across a fork.
+
+    :param provider: the name that errors and events carry.
+    :param connect: makes the driver; called again in a forked child, whose connections must be its own.
+    """
+
+    def __init__(self, provider: str, connect: Callable[[], Driver], settings: Settings) -> None:
+        self.provider = provider
+        self.settings = settings
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._driver: Driver | None = None
+        self._closed = False
+        self._budget = settings.retry.budget
+        self._sleep: Callable[[float], None] = time.sleep
+        _sessions.add(self)
+
+    @property
+    def driver(self) -> Driver:
+        """The driver of this process. :raises ProviderClosedError: the provider was closed."""
+        return self._driver or self._open()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return self.driver.capabilities
+
+    def _open(self) -> Driver:
+        with self._lock:
+            if self._closed:
+                raise ProviderClosedError("the provider was closed", provider=self.provider)
+            if self._driver is None:
+                self._driver = self._connect()
+            return self._driver
+
+    def close(self) -> None:
+        """Close the driver; any later call raises ProviderClosedError."""
+        with self._lock:
+            driver, self._driver, self._closed = self._driver, None, True
+        if driver is not None:
+            driver.close()
+
+    def forget_driver(self) -> None:
+        """In a forked child: leave the parent's connections alone and make new ones at the next call."""
+        self._driver = None
+        self._lock = threading.Lock()
+
+    def call(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out one method of the driver.
+
+        :raises StoreError: always one of ours, with what is known about the failure.
+        """
+        if self.settings.on_event is not None or _log.isEnabledFor(logging.DEBUG):
+            return self._call_observed(method, *args, **kwargs)
+        try:
+            result = method(*args, **kwargs)
+        except Exception as error:
+            return cast("T", _Recovery(self, method, args, kwargs, error).run())
+        if self._budget < self.settings.retry.budget:
+            self._budget += self.settings.retry.earned
+        return result
+
+    def _call_observed(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.perf_counter()
+        attempts = 1
+        failure: StoreError | None = None
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:
+            recovery = _Recovery(self, method, args, kwargs, error)
+            try:
+                return cast("T", recovery.run())
+            except StoreError as final:
+                failure = final
+                raise
+            finally:
+                attempts = recovery.attempts
+        finally:
+            self._report(method, args, time.perf_counter() - started, attempts, failure)
+
+    def _report(
+        self,
+        method: Callable[..., Any],
+        args: tuple[Any, ...],
+        seconds: float,
+        attempts: int,
+        failure: StoreError | None,
+    ) -> None:
+        bucket, key = subject(method, args)
+        sent = sum(argument.size for argument in args if isinstance(argument, Body))
+        event = Event(method.__name__, self.provider, bucket, key, seconds, attempts, sent, failure)
+        where = f"{self.provider} {event.operation} {bucket}/{key}"
+        _log.debug("%s: %.6f s, %d attempts, %s", where, seconds, attempts, failure or "ok")
+        if self.settings.on_event is not None:
+            self.settings.on_event(event)
+
+    def require(self, capability: str, what: str) -> None:
+        """Refuse what the service cannot do, before anything is sent. :raises UnsupportedOperationError:"""
+        if not getattr(self.capabilities, capability):
+            raise UnsupportedOperationError(f"this provider cannot {what}", provider=self.provider)
+
+    def classify(self, error: BaseException) -> Failure | None:
+        """Say what an exception means, whoever raised it; ``None`` for one that is nobody's (a bug)."""
+        if isinstance(error, StoreError):
+            return _RAISED_BY_DRIVER.get(type(error), _FINAL)
+        return self.driver.classify(error)
+
+    def wrap(self, error: Exception, **context: Any) -> Exception:
+        """Return ``error`` as one of ours with its context, or as it is where it is nobody's."""
+        context.setdefault("provider", self.provider)
+        if isinstance(error, StoreError):
+            return error.add_context(**context)
+        failure = self.classify(error)
+        if failure is None:
+            return error
+        reason = failure.reason or str(error) or type(error).__name__
+        known = ("status", "code", "request_id", "hint", "retry_after")
+        wrapped = failure.error(reason, **context, **{name: getattr(failure, name) for name in known})
+        wrapped.__cause__ = error
+        return wrapped
+
+    def backoff(self, attempt: int, error: BaseException) -> float:
+        """Return the seconds to wait after the ``attempt``-th failure: full jitter, or what the service asked for."""
+        failure = self.classify(error) or _FINAL
+        retry = self.settings.retry
+        base = retry.throttled_base if issubclass(failure.error, ThrottledError) else retry.base
+        drawn = _random.uniform(0, min(retry.longest_wait, base * 2 ** (attempt - 1)))
+        asked = failure.retry_after if failure.retry_after is not None else getattr(error, "retry_after", None)
+        return max(drawn, min(asked or 0.0, retry.longest_retry_after))
+
+    def pause(self, seconds: float) -> None:
+        """Wait before trying again."""
+        self._sleep(seconds)
+
+    def take_token(self) -> bool:
+        """Take one retry from the budget; ``False`` when it is used up."""
+        if self._budget < 1:
+            return False
+        self._budget -= 1
+        return True
+
+
+def subject(method: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str | None, str | None]:
+    """Return the bucket and key that a call of a contract method names."""
+    about = OPERATIONS[method.__name__].subject
+    if about == "service":
+        return None, None
+    return args[0], args[1] if about == "object" else None
+
+
+class _Recovery:
+    """What happens after a first attempt failed."""
+
+    def __init__(
+        self,
+        session: Session,
+        method: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        error: Exception,
+    ) -> None:
+        self.attempts = 1
+        self._session = session
+        self._method = method
+        self._args = args
+        self._kwargs = kwargs
+        self._error: Exception | None = error
+        self._operation: Operation = OPERATIONS[method.__name__]
+
+    def run(self) -> Any:
+        """Repeat as the rules allow; return the result or raise the last failure as one of ours."""
+        import tenacity  # here, because most programs never see a failure
+
+        settings = self._session.settings
+        size = sum(argument.size for argument in self._args if isinstance(argument, Body))
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(settings.retry.attempts)
+            | tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate),
+            wait=self._wait,
+            retry=self._may_repeat,
+            sleep=self._session.pause,
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt)
+        except Exception as error:
+            wrapped = self._session.wrap(error, **self._context(error))
+            if wrapped is error:
+                raise
+            raise wrapped from error
+
+    def _attempt(self) -> Any:
+        if self._error is not None:
+            first, self._error = self._error, None
+            raise first
+        self.attempts += 1
+        return self._method(*self._args, **self._kwargs)
+
+    def _may_repeat(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        failure = self._session.classify(error) if error else None
+        if failure is None or failure.retry == "no":
+            return False
+        return (failure.retry == "always" or self._repeatable()) and self._session.take_token()
+
+    def _repeatable(self) -> bool:
+        if self._operation.repeatable == "unless_conditional":
+            options = [argument for argument in self._args if isinstance(argument, PutOptions)]
+            return not any(each.conditional for each in options)
+        return self._operation.repeatable == "always"
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert error is not None
+        return self._session.backoff(state.attempt_number, error)
+
+    def _context(self, error: Exception) -> dict[str, Any]:
+        bucket, key = subject(self._method, self._args)
+        failure = self._session.classify(error)
+        unknown = self._operation.writes and failure is not None and failure.retry == "idempotent"
+        return {
+            "operation": self._method.__name__,
+            "bucket": bucket,
+            "key": key,
+            "attempts": self.attempts,
+            "outcome": "unknown" if unknown else "not_applied",
+        }
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session.forget_driver()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

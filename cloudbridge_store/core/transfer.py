@@ -1,0 +1,327 @@
+"""Whole objects up and down: one request where it fits, parallel parts or ranges where it does not."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import chain
+from typing import Any, BinaryIO, cast
+
+from cloudbridge_store.checksums import combine_crc32
+from cloudbridge_store.config import TransferConfig
+from cloudbridge_store.core import digests
+from cloudbridge_store.core.multipart import MiB, PartUploader, Target, decide_cut, refuse_single, upload_part_size
+from cloudbridge_store.core.parallel import run_parallel
+from cloudbridge_store.core.progress import Progress, ProgressArgument
+from cloudbridge_store.core.source import (
+    BytesBody,
+    Data,
+    LocalFile,
+    SeekableBody,
+    growing,
+    local_error,
+    open_data,
+    split,
+)
+from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
+from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
+from cloudbridge_store.errors import IntegrityError, StoreError
+from cloudbridge_store.filesystem import AtomicFile
+
+_PARTS_PER_SIZE = 1000
+"""A stream of unknown length doubles its part size every so many parts: 10,000 parts then hold more than 5 TiB."""
+
+
+def upload_data(
+    target: Target, data: Data, options: PutOptions, config: TransferConfig | None, progress: ProgressArgument
+) -> Stored:
+    """Store what :func:`~cloudbridge_store.core.source.open_data` accepts."""
+    source = open_data(data)
+    if isinstance(source, Body):
+        with Progress(progress, source.size, target.key) as counter:
+            return upload_body(target, source, options, config, counter)
+    with Progress(progress, None, target.key) as counter:
+        return _upload_pieces(target, source, options, config, counter)
+
+
+def upload_file(
+    target: Target,
+    path: str | os.PathLike[str],
+    options: PutOptions,
+    config: TransferConfig | None,
+    progress: ProgressArgument,
+) -> Stored:
+    """Store a local file. :raises SourceChangedError: it changed meanwhile; nothing was stored."""
+    with LocalFile(path) as file, Progress(progress, file.size, target.key) as counter:
+        return upload_body(target, file.body(), options, config, counter, file.refuse_changes)
+
+
+def upload_body(
+    target: Target,
+    body: Body,
+    options: PutOptions,
+    config: TransferConfig | None,
+    progress: Progress,
+    before_commit: Callable[[], None] | None = None,
+) -> Stored:
+    """Store a body of known size, in parts where that is worth it.
+
+    :param before_commit: called when all bytes were read, and before the object appears where it comes in parts.
+    """
+    session, bucket, key = target
+    able = session.capabilities
+    cut = decide_cut(session, config)
+    refuse_single(session, body.size)
+    if body.size <= min(cut.threshold, able.max_put) or not able.multipart:
+        if progress.watched or before_commit is not None:
+            body = _CountedBody(body, progress, before_commit)
+        return session.call(session.driver.put_object, bucket, key, body, options)
+    part_size = upload_part_size(session, cut, body.size)
+    with PartUploader(target, options, cut.concurrency, progress) as uploader:
+        uploader.add_all(split(body, part_size))
+        if before_commit is not None:
+            uploader.wait_for_parts()
+            before_commit()
+        return uploader.finish()
+
+
+def _upload_pieces(
+    target: Target, pieces: Iterator[memoryview], options: PutOptions, config: TransferConfig | None, progress: Progress
+) -> Stored:
+    session = target.session
+    if not session.capabilities.multipart:
+        return _upload_spooled(target, pieces, options, progress)
+    cut = decide_cut(session, config)
+    grouped = growing(pieces, _part_sizes(upload_part_size(session, cut, 0), session.capabilities.max_part))
+    first = next(grouped, memoryview(b""))
+    second = next(grouped, None)
+    if second is None:
+        return upload_body(target, BytesBody(first), options, TransferConfig(threshold=len(first) + 1), progress)
+    with PartUploader(target, options, cut.concurrency, progress) as uploader:
+        uploader.add_all(map(BytesBody, chain((first, second), grouped)))
+        return uploader.finish()
+
+
+def _part_sizes(size: int, largest: int) -> Iterator[int]:
+    while True:
+        for _ in range(_PARTS_PER_SIZE):
+            yield size
+        size = min(2 * size, largest)
+
+
+def _upload_spooled(target: Target, pieces: Iterator[memoryview], options: PutOptions, progress: Progress) -> Stored:
+    from tempfile import SpooledTemporaryFile  # here, as hardly any service needs it
+
+    with SpooledTemporaryFile(max_size=16 * MiB) as spool:
+        for piece in pieces:
+            spool.write(piece)
+        body = SeekableBody(cast("BinaryIO", spool), 0, spool.tell())
+        return upload_body(target, body, options, None, progress)
+
+
+class _CountedBody(Body):
+    """A body that counts what is read of it, once, however often it is sent."""
+
+    def __init__(self, body: Body, progress: Progress, at_end: Callable[[], None] | None) -> None:
+        self._body = body
+        self._progress = progress
+        self._at_end = at_end
+        self._counted = 0
+        self.size = body.size
+
+    def open(self) -> BinaryIO:
+        self._progress.add(-self._counted)
+        self._counted = 0
+        return cast("BinaryIO", _CountingReader(self._body.open(), self._count))
+
+    def _count(self, count: int) -> None:
+        self._counted += count
+        self._progress.add(count)
+        if self._counted == self.size and self._at_end is not None:
+            self._at_end()
+
+    @property
+    def md5(self) -> bytes:
+        return self._body.md5
+
+    @property
+    def crc32(self) -> int:
+        return self._body.crc32
+
+
+class _CountingReader(io.RawIOBase):
+    def __init__(self, stream: BinaryIO, count: Callable[[int], None]) -> None:
+        self._stream = cast("Any", stream)
+        self._count = count
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        before = self._stream.tell()
+        position = int(self._stream.seek(offset, whence))
+        if position < before:
+            self._count(position - before)
+        return position
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        count = int(self._stream.readinto(buffer))
+        if count:
+            self._count(count)
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        data = cast("bytes", self._stream.read(size))
+        if data:
+            self._count(len(data))
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def download_file(
+    target: Target,
+    path: str | os.PathLike[str],
+    config: TransferConfig | None = None,
+    *,
+    options: ReadOptions | None = None,
+    overwrite: bool = True,
+    directory: int | None = None,
+    progress: Progress,
+) -> ObjectInfo:
+    """Make ``path`` the object's content, or leave it as it is.
+
+    :param directory: descriptor of the directory that a relative ``path`` starts from.
+    :raises LocalIOError: this machine's disk refused. :raises StoreError: the object could not be read whole.
+    """
+    try:
+        with AtomicFile(path, directory=directory, overwrite=overwrite) as file:
+            info = _fetch(target, file.fd, config, options or ReadOptions(), progress)
+            file.commit()
+    except StoreError:
+        raise
+    except OSError as error:
+        raise local_error(error, path) from error
+    return info
+
+
+def _fetch(
+    target: Target, fd: int, config: TransferConfig | None, options: ReadOptions, progress: Progress
+) -> ObjectInfo:
+    cut = decide_cut(target.session, config)
+    with closing(ResumingStream(*target, options)) as stream:
+        info, size = stream.info, stream.left
+        progress.expect(size)
+        if size <= cut.threshold or cut.concurrency == 1:
+            copy_stream(stream, _Sink(fd).write, progress)
+            return info
+    fetcher = _RangeFetcher(target, fd, info, options.start, options.start + size, progress)
+    fetcher.run(cut.part_size, cut.concurrency, verify=not options.ranged)
+    return info
+
+
+def copy_stream(stream: ResumingStream, write: Callable[[memoryview], object], progress: Progress) -> None:
+    """Hand all of a stream to ``write``, a piece at a time, in one buffer."""
+    buffer = memoryview(bytearray(min(READ_SIZE, max(1, stream.left))))
+    while count := stream.readinto(buffer):
+        write(buffer[:count])
+        progress.add(count)
+
+
+class _Sink:
+    """Writes to a descriptor until all is written, which one call need not do."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: memoryview) -> None:
+        rest = data
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+
+class _RangeFetcher:
+    """Reads ranges of one version of an object in parallel into a file, and checks the whole."""
+
+    def __init__(self, target: Target, fd: int, info: ObjectInfo, start: int, stop: int, progress: Progress) -> None:
+        self._target = target
+        self._fd = fd
+        self._info = info
+        self._start = start
+        self._stop = stop
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def run(self, part_size: int, workers: int, *, verify: bool) -> None:
+        """Fetch everything. :raises StoreError: a range is missing or wrong; the file is then worth nothing."""
+        starts = range(self._start, self._stop, part_size)
+        ranges = (ReadOptions(at, min(at + part_size, self._stop), if_match=self._info.etag) for at in starts)
+        with closing(run_parallel(self._fetch_range, ranges, workers)) as results:
+            checksums = dict(results)
+        if verify:
+            self._verify(checksums, part_size)
+
+    def _fetch_range(self, options: ReadOptions) -> tuple[int, int]:
+        # A descriptor of its own: after an interrupt the file's may be closed, and its number be another file's.
+        fd = os.dup(self._fd)
+        digest = digests.Crc32()
+        position = options.start - self._start
+
+        def write(data: memoryview) -> None:
+            nonlocal position
+            digest.update(data)
+            self._write_at(fd, data, position)
+            position += len(data)
+
+        try:
+            with closing(open_pinned(*self._target, options)) as stream:
+                copy_stream(stream, write, self._progress)
+        finally:
+            os.close(fd)
+        return options.start, digest.value
+
+    def _write_at(self, fd: int, data: memoryview, position: int) -> None:
+        rest = data
+        while rest:
+            if hasattr(os, "pwrite"):
+                count = os.pwrite(fd, rest, position)
+            else:
+                with self._lock:
+                    os.lseek(fd, position, os.SEEK_SET)
+                    count = os.write(fd, rest)
+            rest, position = rest[count:], position + count
+
+    def _verify(self, checksums: dict[int, int], part_size: int) -> None:
+        chosen = digests.choose(self._info.checksums)
+        if chosen is None:
+            return
+        name, digest = chosen
+        if isinstance(digest, digests.Crc32):
+            for start in sorted(checksums):
+                size = min(part_size, self._stop - start)
+                digest.value = combine_crc32(digest.value, checksums[start], size)
+        else:
+            self._read_back(digest)
+        try:
+            digests.compare(name, digest.hexdigest(), self._info.checksums)
+        except IntegrityError as error:
+            session, bucket, key = self._target
+            raise session.wrap(error, operation="get_object", bucket=bucket, key=key) from None
+
+    def _read_back(self, digest: digests.Digest) -> None:
+        buffer = memoryview(bytearray(READ_SIZE))
+        with os.fdopen(os.dup(self._fd), "rb", buffering=0) as file:
+            file.seek(0)
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])

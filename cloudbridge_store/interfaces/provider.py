@@ -1,0 +1,5 @@
+"""``cloudbridge.interfaces.provider``."""
+
+from cloudbridge_store.provider import CloudProvider
+
+__all__ = ["CloudProvider"]

@@ -1,0 +1,5 @@
+"""``cloudbridge.interfaces.subservices``."""
+
+from cloudbridge_store.contents import BucketObjectService as BucketObjectSubService
+
+__all__ = ["BucketObjectSubService"]

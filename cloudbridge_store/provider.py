@@ -1,0 +1,176 @@
+"""A provider: one account of one storage service, with its configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from cloudbridge_store.buckets import BucketService
+from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, resolve
+from cloudbridge_store.core import registry
+from cloudbridge_store.core.session import Session
+from cloudbridge_store.drivers.base import Capabilities, Driver
+from cloudbridge_store.errors import (
+    PermissionDeniedError,
+    ProviderConnectionException,
+    StoreError,
+)
+
+_CLASS_NAMES = {"aws": "AWS", "gcp": "GCP", "openstack": "OpenStack"}
+_MOCKS = frozenset({"mock", "memory"})
+
+
+class CloudServiceType:
+    """CloudBridge's names of services, for :meth:`CloudProvider.has_service`; storage is what there is here."""
+
+    COMPUTE = "compute"
+    IMAGE = "image"
+    SECURITY = "security"
+    VOLUME = "storage.volumes"
+    BUCKET = "storage.buckets"
+    DNS = "dns"
+
+
+class StorageService:
+    """What a provider stores: its buckets."""
+
+    def __init__(self, provider: CloudProvider) -> None:
+        self.provider = provider
+
+    @cached_property
+    def buckets(self) -> BucketService:
+        """The buckets of this account."""
+        return BucketService(self.provider)
+
+    def regions(self) -> list[str]:
+        """Return the locations that a bucket can be created in, as far as known; empty where there is no choice."""
+        session = self.provider.session
+        return list(session.call(session.driver.regions))
+
+
+class CloudProvider:
+    """One account of one storage service. Safe to share between threads; pickles as its name and configuration.
+
+    :param config: see :meth:`~cloudbridge_store.factory.CloudProviderFactory.create_provider`.
+    """
+
+    PROVIDER_ID: ClassVar[str] = ""
+    driver_class: ClassVar[type[Driver] | None] = None
+    """The driver, where a subclass brings its own; otherwise the registry finds it by ``PROVIDER_ID``."""
+    is_mock: ClassVar[bool] = False
+
+    def __init__(self, config: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        driver_class = self.driver_class or registry.load(self.PROVIDER_ID)
+        self._keys = (*driver_class.config_keys, *COMMON_KEYS)
+        self.config = Config(config)
+        self.config.secret_keys = frozenset(key.name for key in self._keys if key.secret)
+        values = resolve(self.PROVIDER_ID, self.config, self._keys)
+        settings = Settings.from_values(values)
+        own = {key.name: values[key.name] for key in driver_class.config_keys}
+        self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings)
+        self.storage = StorageService(self)
+        _ = self.session.driver  # so that values which cannot work together are refused now
+
+    @property
+    def name(self) -> str:
+        """The class's name, such as ``"AWSCloudProvider"``."""
+        return type(self).__name__
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this provider can do, and its limits."""
+        return self.session.capabilities
+
+    @property
+    def native(self) -> Any:
+        """The SDK's client, for what this library does not cover."""
+        return self.session.driver.native
+
+    @property
+    def default_result_limit(self) -> int:
+        """Items in a page where ``list()`` is given no limit; may be changed in ``config`` at any time."""
+        return int(self.config.get("default_result_limit") or self.session.settings.default_result_limit)
+
+    def config_keys(self) -> Sequence[ConfigKey]:
+        """Return all configuration keys of this provider, each with a line of help."""
+        return self._keys
+
+    def authenticate(self) -> bool:
+        """Return ``True`` if the service accepts the credentials. Needs no right beyond listing one bucket.
+
+        :raises ProviderConnectionException: it does not, or it cannot be reached.
+        """
+        try:
+            self.session.call(self.session.driver.list_buckets, limit=1)
+        except PermissionDeniedError:
+            return True  # known, if not permitted to list
+        except ProviderConnectionException:
+            raise
+        except StoreError as error:
+            raise ProviderConnectionException(error.reason, **error.context()) from error
+        return True
+
+    def has_service(self, service_type: str) -> bool:
+        """Say whether there is an attribute path such as ``"storage.buckets"`` below this provider."""
+        if not service_type:
+            return False
+        found: Any = self
+        for name in service_type.split("."):
+            found = getattr(found, name, None)
+        return found is not None
+
+    def clone(self) -> Self:
+        """Return another provider of the same configuration, with connections of its own."""
+        return type(self)(self.config)
+
+    def close(self) -> None:
+        """Release connections; whatever is called on it afterwards raises ProviderClosedError."""
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _identity(self) -> bytes:
+        # A digest: equal configurations compare equal without being kept twice, and it can stand in a hash.
+        items = sorted((key, repr(value)) for key, value in self.config.items())
+        return hashlib.sha256(repr((self.PROVIDER_ID, items)).encode("utf-8", "surrogatepass")).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CloudProvider) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.config!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if type(self).__module__ == __name__:
+            return _make, (self.PROVIDER_ID, dict(self.config))
+        return type(self), (dict(self.config),)
+
+
+@cache
+def provider_class(name: str) -> type[CloudProvider]:
+    """Return the class of a provider that the registry knows; its driver is imported when one is made.
+
+    :raises UnknownProviderError: it knows none of that name.
+    """
+    if name not in registry.BUILT_IN and name not in set(registry.names()):
+        registry.load(name)
+    title = f"{_CLASS_NAMES.get(name, name.title().replace('_', ''))}CloudProvider"
+    members = {"PROVIDER_ID": name, "is_mock": name in _MOCKS, "__module__": __name__, "__doc__": f"Provider {name}."}
+    return type(title, (CloudProvider,), members)
+
+
+def _make(name: str, config: Mapping[str, Any]) -> CloudProvider:
+    return provider_class(name)(config)
