@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 # A CRC is a remainder in GF(2)[x] modulo this polynomial (ISO 3309), lowest power in the highest bit. Appending n bytes
-# multiplies the remainder of what came before by x^(8n). This is zlib's ``crc32_combine``, which Python does not export.
+# multiplies the remainder of what came before by x^(8n). zlib does the same in crc32_combine(), which Python lacks.
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 
@@ -46,10 +46,10 @@ def _multiply(left: int, right: int) -> int:
 
 
 def _squares() -> tuple[int, ...]:
-    """Return x^(2^n) for n from 0 to 30, from where on they repeat: 2^31 - 1 is their period."""
+    """Return x^(2^n) for n from 0 to 31; then they repeat, as x^(2^32) is x modulo a primitive polynomial."""
     power = _ONE >> 1
     found = [power]
-    for _ in range(30):
+    for _ in range(31):
         power = _multiply(power, power)
         found.append(power)
     return tuple(found)

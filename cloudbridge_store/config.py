@@ -290,6 +290,9 @@ def read_profiles(path: Path | None = None) -> dict[str, dict[str, Any]]:
         message = f"profile file {path}: {error}"
         raise InvalidConfigurationException(message) from error
     profiles = content.get("profile", {})
+    if not isinstance(profiles, dict):
+        message = f"profile file {path}: profiles are tables, [profile.NAME]"
+        raise InvalidConfigurationException(message)
     for name, profile in profiles.items():
         if not isinstance(profile, dict) or not isinstance(profile.get("provider"), str):
             message = f'profile file {path}: [profile.{name}] needs a provider = "..."'

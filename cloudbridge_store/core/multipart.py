@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from cloudbridge_store.config import TransferConfig
-from cloudbridge_store.core.parallel import INTERRUPT_PATIENCE
+from cloudbridge_store.core.parallel import INTERRUPT_PATIENCE, stop_pool
 from cloudbridge_store.core.progress import Progress
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
@@ -147,12 +147,8 @@ class PartUploader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
             interrupted = kind is not None and not issubclass(kind, Exception)
-            wait(
-                [future for future in self._futures if not future.cancelled()],
-                timeout=INTERRUPT_PATIENCE if interrupted else None,
-            )
+            stop_pool(self._pool, self._futures, INTERRUPT_PATIENCE if interrupted else None)
         if not self._finished:
             self._abort()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,5 +44,12 @@ def run_parallel(
         patience = None
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in running if not future.cancelled()], timeout=patience)
+        stop_pool(pool, running, patience)
+
+
+def stop_pool(pool: ThreadPoolExecutor, futures: Iterable[Future[Any]], patience: float | None) -> None:
+    """Start no more jobs and wait for those under way, ``patience`` seconds at most; then they are on their own."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    _, late = wait([future for future in futures if not future.cancelled()], timeout=patience)
+    if not late:
+        pool.shutdown()

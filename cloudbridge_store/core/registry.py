@@ -58,6 +58,8 @@ def load(name: str) -> type[Driver]:
             if point.name == name:
                 return cast("type[Driver]", point.load())
     except ImportError as error:
+        if (error.name or "").startswith("cloudbridge_store."):
+            raise  # a fault of ours, not of the installation
         extra = row.extra if row else ""
         advice = f"pip install 'cloudbridge-store[{extra}]'" if extra else "install what its package needs"
         message = f"provider {name} needs {error.name or error}, which is not installed: {advice}"

@@ -20,6 +20,7 @@ from cloudbridge_store.core.operations import OPERATIONS, Operation
 from cloudbridge_store.drivers.base import Body, Capabilities, Driver, Failure, PutOptions
 from cloudbridge_store.errors import (
     ConnectionFailedError,
+    NotFoundError,
     OperationTimeoutError,
     ProviderClosedError,
     ServiceUnavailableError,
@@ -123,7 +124,7 @@ class Session:
         except Exception as error:
             return cast("T", _Recovery(self, method, args, kwargs, error).run())
         if self._budget < self.settings.retry.budget:
-            self._budget += self.settings.retry.earned
+            self.earn_token()
         return result
 
     def _call_observed(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -198,6 +199,10 @@ class Session:
         """Wait before trying again."""
         self._sleep(seconds)
 
+    def earn_token(self) -> None:
+        """Add to the budget: the service answered."""
+        self._budget = min(self._budget + self.settings.retry.earned, self.settings.retry.budget)
+
     def take_token(self) -> bool:
         """Take one retry from the budget; ``False`` when it is used up."""
         if self._budget < 1:
@@ -230,44 +235,57 @@ class _Recovery:
         self._method = method
         self._args = args
         self._kwargs = kwargs
-        self._error: Exception | None = error
+        self._first = error
+        self._pending: Exception | None = error
         self._operation: Operation = OPERATIONS[method.__name__]
 
     def run(self) -> Any:
         """Repeat as the rules allow; return the result or raise the last failure as one of ours."""
-        import tenacity  # here, because most programs never see a failure
+        last = self._first
+        if self._permits(last):
+            try:
+                return self._retrying()(self._attempt)
+            except Exception as error:
+                last = error
+        elif isinstance(last, NotFoundError):
+            self._session.earn_token()
+        wrapped = self._wrapped(last)
+        raise wrapped from wrapped.__cause__
+
+    def _retrying(self) -> tenacity.Retrying:
+        import tenacity  # here, because most programs never see a failure that passes
 
         settings = self._session.settings
         size = sum(argument.size for argument in self._args if isinstance(argument, Body))
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(settings.retry.attempts)
-            | tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate),
+        return tenacity.Retrying(
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(settings.retry.attempts),
+                tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate),
+                lambda _: not self._session.take_token(),  # last, so that none is taken in vain
+            ),
             wait=self._wait,
             retry=self._may_repeat,
             sleep=self._session.pause,
             reraise=True,
         )
-        try:
-            return retrying(self._attempt)
-        except Exception as error:
-            wrapped = self._session.wrap(error, **self._context(error))
-            if wrapped is error:
-                raise
-            raise wrapped from error
 
     def _attempt(self) -> Any:
-        if self._error is not None:
-            first, self._error = self._error, None
+        # tenacity counts and waits from the first attempt on, which was made before it was called for.
+        if self._pending is not None:
+            first, self._pending = self._pending, None
             raise first
         self.attempts += 1
         return self._method(*self._args, **self._kwargs)
 
     def _may_repeat(self, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        failure = self._session.classify(error) if error else None
+        return error is not None and self._permits(error)
+
+    def _permits(self, error: BaseException) -> bool:
+        failure = self._session.classify(error)
         if failure is None or failure.retry == "no":
             return False
-        return (failure.retry == "always" or self._repeatable()) and self._session.take_token()
+        return failure.retry == "always" or self._repeatable()
 
     def _repeatable(self) -> bool:
         if self._operation.repeatable == "unless_conditional":
@@ -281,17 +299,18 @@ class _Recovery:
         assert error is not None
         return self._session.backoff(state.attempt_number, error)
 
-    def _context(self, error: Exception) -> dict[str, Any]:
+    def _wrapped(self, error: Exception) -> Exception:
         bucket, key = subject(self._method, self._args)
         failure = self._session.classify(error)
         unknown = self._operation.writes and failure is not None and failure.retry == "idempotent"
-        return {
-            "operation": self._method.__name__,
-            "bucket": bucket,
-            "key": key,
-            "attempts": self.attempts,
-            "outcome": "unknown" if unknown else "not_applied",
-        }
+        return self._session.wrap(
+            error,
+            operation=self._method.__name__,
+            bucket=bucket,
+            key=key,
+            attempts=self.attempts,
+            outcome="unknown" if unknown else "not_applied",
+        )
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

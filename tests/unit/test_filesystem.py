@@ -1,0 +1,142 @@
+"""Files are replaced whole or not at all, and no link leads out of a directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+
+import pytest
+
+from cloudbridge_store.filesystem import AtomicFile, open_beneath, open_directory
+
+
+@pytest.fixture
+def root(tmp_path):
+    fd = open_directory(tmp_path)
+    yield fd
+    os.close(fd)
+
+
+def write(path, data, **options):
+    with AtomicFile(path, **options) as file:
+        os.write(file.fd, data)
+        file.commit()
+
+
+def test_a_file_appears_at_commit_with_the_umasks_mode(tmp_path):
+    path = tmp_path / "file"
+    old = os.umask(0o027)
+    try:
+        with AtomicFile(path) as file:
+            os.write(file.fd, b"new")
+            assert not path.exists()
+            assert stat.S_IMODE(os.fstat(file.fd).st_mode) == 0o600
+            file.commit()
+    finally:
+        os.umask(old)
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_without_a_commit_nothing_changes(tmp_path, commit):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(LookupError), AtomicFile(path) as file:
+        os.write(file.fd, b"half")
+        raise LookupError
+    with AtomicFile(path) as file:
+        os.write(file.fd, b"new")
+        if commit:
+            file.commit()
+    assert path.read_bytes() == (b"new" if commit else b"old")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_at_the_target_is_replaced_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(outside)
+    write(tmp_path / "link", b"new")
+    assert outside.read_bytes() == b"precious"
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
+def test_a_long_name_still_has_a_temporary_one(tmp_path):
+    for name in ("n" * 255, "é" * 127):
+        write(tmp_path / name, b"x")
+        assert (tmp_path / name).read_bytes() == b"x"
+
+
+def test_only_one_creates(tmp_path):
+    path = tmp_path / "file"
+    outcomes = []
+    barrier = threading.Barrier(8)
+
+    def create(number):
+        barrier.wait()
+        try:
+            write(path, b"%d" % number, overwrite=False)
+        except FileExistsError:
+            outcomes.append(None)
+        else:
+            outcomes.append(number)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [number for number in outcomes if number is not None]
+    assert path.read_bytes() == b"%d" % winner
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_what_is_no_file_name_is_refused(name):
+    with pytest.raises(IsADirectoryError):
+        AtomicFile(name)
+
+
+def test_directories_are_made_below_a_descriptor(tmp_path, root):
+    os.close(open_beneath(root, ["a", "b"], create=True))
+    assert (tmp_path / "a" / "b").is_dir()
+    write("file", b"x", directory=(fd := open_beneath(root, ["a", "b"])))
+    os.close(fd)
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"x"
+    with pytest.raises(FileNotFoundError):
+        open_beneath(root, ["a", "c"])
+
+
+@pytest.mark.parametrize("segments", [[".."], ["a", ".."], ["."], [""], ["a/b"], ["/etc"]])
+def test_a_walk_never_leaves(root, segments):
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is the point
+        open_beneath(root, segments, create=True)
+    assert caught.value.errno in (errno.EINVAL, errno.ENOENT)
+
+
+@pytest.mark.parametrize("place", [["link"], ["sub", "link"], ["link", "sub"]])
+@pytest.mark.parametrize("create", [True, False])
+def test_a_walk_follows_no_link(tmp_path, root, place, create):
+    (tmp_path / "elsewhere" / "sub").mkdir(parents=True)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "sub" / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is the point
+        open_beneath(root, place, create=create)
+    assert caught.value.errno in (errno.ELOOP, errno.ENOTDIR)
+
+
+def test_descriptors_are_not_lost(tmp_path, root):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        os.close(open_beneath(root, ["a", "b", "c"], create=True))
+        with pytest.raises(FileNotFoundError):
+            open_beneath(root, ["a", "x", "y"])
+        write(tmp_path / "f", b"1")
+        with pytest.raises(LookupError), AtomicFile(tmp_path / "f"):
+            raise LookupError
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,181 @@
+"""The pipe: what is repeated, how long it waits, what a failure says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+
+import pytest
+
+from cloudbridge_store import errors
+from cloudbridge_store.core.operations import OPERATIONS
+from cloudbridge_store.drivers.base import Driver
+from cloudbridge_store.testing.faults import Fault
+
+
+def bucket_of(provider):
+    return provider.storage.buckets.create("a-bucket")
+
+
+def test_every_method_of_the_contract_is_known_to_the_session():
+    methods = {name for name in vars(Driver) if not name.startswith("_")}
+    not_operations = {"name", "config_keys", "capabilities", "connect", "native", "classify", "close", "refuse_key"}
+    assert methods - not_operations == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("error", [errors.ServiceUnavailableError, errors.ConnectionFailedError, errors.ThrottledError])
+def test_what_may_pass_is_tried_again(faulty, error):
+    provider = faulty(Fault("head_object", error("later"), times=2))
+    bucket = bucket_of(provider)
+    bucket.objects.create("a").upload(b"1")
+    assert bucket.objects.get("a").size == 1
+    assert provider.driver.calls.count("head_object") == 3
+    assert len(provider.waits) == 2
+
+
+@pytest.mark.parametrize("error", [errors.PermissionDeniedError, errors.ProviderInternalException, errors.IntegrityError])
+def test_what_cannot_pass_is_not_tried_again(faulty, error):
+    provider = faulty(Fault("head_object", error("no"), times=9))
+    with pytest.raises(error):
+        bucket_of(provider).objects.get("a")
+    assert provider.driver.calls.count("head_object") == 1
+    assert provider.waits == []
+
+
+def test_it_gives_up_after_the_configured_attempts_and_says_so(faulty):
+    provider = faulty(Fault("head_object", errors.ServiceUnavailableError("down"), times=99), retry_attempts=4)
+    with pytest.raises(errors.ServiceUnavailableError) as caught:
+        bucket_of(provider).objects.get("some/key")
+    error = caught.value
+    assert provider.driver.calls.count("head_object") == 4
+    assert (error.provider, error.operation, error.bucket, error.key) == ("faulty", "head_object", "a-bucket", "some/key")
+    assert error.attempts == 4
+    assert str(error) == "faulty head_object a-bucket/some/key: down (attempts 4)"
+
+
+def test_a_bug_passes_as_it_is(faulty):
+    provider = faulty(Fault("head_object", ZeroDivisionError("oops")))
+    with pytest.raises(ZeroDivisionError):
+        bucket_of(provider).objects.get("a")
+
+
+def test_an_unconditional_put_is_repeated(faulty):
+    provider = faulty(Fault("put_object", errors.ConnectionFailedError("reset"), executed=True))
+    obj = bucket_of(provider).objects.create("a").upload(b"whole")
+    assert obj.content() == b"whole"
+
+
+def test_a_conditional_put_whose_answer_is_lost_is_not_repeated_and_says_what_is_known(faulty):
+    provider = faulty(Fault("put_object", errors.ConnectionFailedError("reset"), executed=True))
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        bucket_of(provider).objects.create("a").upload(b"whole", if_none_match="*")
+    assert caught.value.outcome == "unknown"
+    assert provider.driver.calls.count("put_object") == 1
+
+
+def test_a_throttled_conditional_put_was_not_carried_out_and_is_repeated(faulty):
+    provider = faulty(Fault("put_object", errors.ThrottledError("slow down")))
+    bucket_of(provider).objects.create("a").upload(b"1", if_none_match="*")
+    assert provider.driver.calls.count("put_object") == 2
+
+
+def test_creating_a_bucket_is_never_repeated_blindly(faulty):
+    provider = faulty(Fault("create_bucket", errors.ServiceUnavailableError("?"), executed=True))
+    with pytest.raises(errors.ServiceUnavailableError) as caught:
+        bucket_of(provider)
+    assert caught.value.outcome == "unknown"
+
+
+def test_waits_grow_stay_within_their_bounds_and_are_spread(faulty):
+    provider = faulty()
+    plain, throttled = errors.ServiceUnavailableError(""), errors.ThrottledError("")
+    for attempt, longest in [(1, 0.2), (2, 0.4), (5, 3.2), (20, 20)]:
+        drawn = [provider.session.backoff(attempt, plain) for _ in range(200)]
+        assert all(0 <= wait <= longest for wait in drawn)
+        assert max(drawn) > longest / 2 > min(drawn)
+    assert max(provider.session.backoff(1, throttled) for _ in range(200)) > 0.5
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(7.0, 7.0), (86_400.0, 60.0)])
+def test_retry_after_is_honoured_within_reason(faulty, asked, waited):
+    provider = faulty(Fault("head_object", errors.ThrottledError("wait", retry_after=asked)), deadline=120)
+    assert bucket_of(provider).objects.get("a") is None
+    assert provider.waits == [waited]
+
+
+def test_no_wait_goes_beyond_the_deadline(faulty):
+    provider = faulty(Fault("head_object", errors.ThrottledError("wait", retry_after=30), times=9), deadline=10)
+    with pytest.raises(errors.ThrottledError):
+        bucket_of(provider).objects.get("a")
+    assert provider.waits == []
+
+
+def test_an_outage_is_not_answered_with_a_storm(faulty):
+    provider = faulty(Fault("head_object", errors.ServiceUnavailableError("down"), times=10_000))
+    bucket = bucket_of(provider)
+    for _ in range(100):
+        with pytest.raises(errors.ServiceUnavailableError):
+            bucket.objects.get("a")
+    # 100 calls and the budget's 100 retries, not 600 attempts.
+    assert provider.driver.calls.count("head_object") == 200
+
+
+def test_successes_earn_retries_back(faulty):
+    provider = faulty()
+    provider.session._budget = 0.0
+    bucket = bucket_of(provider)
+    for _ in range(30):
+        bucket.objects.get("a")
+    provider.driver.faults.append(Fault("list_objects", errors.ServiceUnavailableError("once")))
+    assert bucket.objects.list() == []
+
+
+def test_events_tell_what_happened(faulty):
+    seen = []
+    provider = faulty(Fault("put_object", errors.ThrottledError("slow down")), on_event=seen.append)
+    bucket = bucket_of(provider)
+    bucket.objects.create("k").upload(b"12345")
+    put = seen[-1]
+    assert (put.operation, put.bucket, put.key, put.bytes, put.attempts, put.error) == ("put_object", "a-bucket", "k", 5, 2, None)
+    assert put.seconds >= 0
+    with pytest.raises(errors.NotFoundError):
+        bucket.objects.create("missing").refresh()
+    assert isinstance(seen[-1].error, errors.NotFoundError)
+
+
+def test_debug_log_names_every_operation(faulty, caplog):
+    provider = faulty()
+    with caplog.at_level(logging.DEBUG, "cloudbridge_store"):
+        bucket_of(provider).objects.create("k").upload(b"12345")
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "faulty create_bucket a-bucket/None",
+        "faulty put_object a-bucket/k",
+    ]
+
+
+def test_a_closed_provider_says_so(faulty):
+    provider = faulty()
+    bucket = bucket_of(provider)
+    provider.close()
+    with pytest.raises(errors.ProviderClosedError, match="closed"):
+        bucket.objects.list()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_a_forked_child_makes_its_own_driver(faulty):
+    provider = faulty()
+    before = provider.session.driver
+    made = []
+    provider.session._connect = lambda: made.append(os.getpid()) or before
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _ = provider.session.driver
+        os.write(writer, pickle.dumps(made == [os.getpid()]))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert pickle.loads(os.read(reader, 100)) is True
+    assert made == []
+    os.close(reader)
+    os.close(writer)
