@@ -258,11 +258,10 @@ class _Recovery:
         settings = self._session.settings
         size = sum(argument.size for argument in self._args if isinstance(argument, Body))
         return tenacity.Retrying(
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(settings.retry.attempts),
-                tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate),
-                lambda _: not self._session.take_token(),  # last, so that none is taken in vain
-            ),
+            # The budget last, so that no token is taken in vain.
+            stop=tenacity.stop_after_attempt(settings.retry.attempts)
+            | tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate)
+            | cast("tenacity.stop.stop_base", lambda _: not self._session.take_token()),
             wait=self._wait,
             retry=self._may_repeat,
             sleep=self._session.pause,

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from cloudbridge_store.checksums import combine_crc32
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import digests
+from cloudbridge_store.core.atomic import AtomicFile
 from cloudbridge_store.core.multipart import MiB, PartUploader, Target, decide_cut, refuse_single, upload_part_size
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.progress import Progress, ProgressArgument
@@ -29,7 +30,6 @@ from cloudbridge_store.core.source import (
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import IntegrityError, StoreError
-from cloudbridge_store.filesystem import AtomicFile
 
 _PARTS_PER_SIZE = 1000
 """A stream of unknown length doubles its part size every so many parts: 10,000 parts then hold more than 5 TiB."""

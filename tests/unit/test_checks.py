@@ -42,7 +42,12 @@ def test_keys_that_are_refused_say_why(faulty, key, why):
     provider = faulty()
     bucket = provider.storage.buckets.create("a-bucket")
     provider.driver.calls.clear()
-    for use in (bucket.objects.create, bucket.objects.get, bucket.objects.exists, lambda name: bucket.objects.delete_many([name])):
+    for use in (
+        bucket.objects.create,
+        bucket.objects.get,
+        bucket.objects.exists,
+        lambda name: bucket.objects.delete_many([name]),
+    ):
         with pytest.raises(errors.InvalidLabelException, match=why):
             use(key)
     assert provider.driver.calls == []

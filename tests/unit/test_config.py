@@ -54,7 +54,8 @@ def test_flags_are_read_from_text(text, value):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"toy_flag": "perhaps"}, {"toy_number": "many"}, {"toy_number": 1.5}, {"toy_text": 3}, {"toy_number": True}]
+    "wrong",
+    [{"toy_flag": "perhaps"}, {"toy_number": "many"}, {"toy_number": 1.5}, {"toy_text": 3}, {"toy_number": True}],
 )
 def test_a_wrong_type_is_refused_and_named(wrong):
     with pytest.raises(InvalidConfigurationException, match=next(iter(wrong))):

@@ -46,7 +46,11 @@ def test_a_round_trip_restores_every_byte(bucket, tmp_path):
     assert bucket.objects.get("backup/a").content_type == "application/octet-stream"
     report = bucket.download_directory(tmp_path / "out", "backup/")
     assert report.transferred == 4
-    restored = {path.relative_to(tmp_path / "out"): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    restored = {
+        path.relative_to(tmp_path / "out"): path.read_bytes()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
     original = {path.relative_to(source): path.read_bytes() for path in source.rglob("*") if path.is_file()}
     assert restored == original
 

@@ -11,7 +11,9 @@ import pytest
 
 from cloudbridge_store import errors
 
-ALL = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.CloudBridgeBaseException)]
+ALL = [
+    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.CloudBridgeBaseException)
+]
 STORE_ERRORS = [cls for cls in ALL if issubclass(cls, errors.StoreError)]
 
 
@@ -40,7 +42,9 @@ def test_the_drawing_is_the_tree():
 @pytest.mark.parametrize("cls", STORE_ERRORS)
 def test_store_errors_say_where_and_what_and_travel(cls):
     error = cls("it broke", hint="Mend it", status=503)
-    error.add_context(provider="toy", operation="put_object", bucket="b", key="k/x", attempts=3, outcome="unknown", status=1)
+    error.add_context(
+        provider="toy", operation="put_object", bucket="b", key="k/x", attempts=3, outcome="unknown", status=1
+    )
     assert str(error) == "toy put_object b/k/x: it broke (status 503, attempts 3, outcome unknown). Mend it"
     twin = pickle.loads(pickle.dumps(error))
     assert type(twin) is cls
@@ -64,9 +68,14 @@ def test_a_local_error_keeps_its_number():
 
 
 def test_a_transfer_error_keeps_its_failures():
-    error = errors.TransferError("2 failed", failures={"a": errors.ThrottledError("slow"), "b": errors.IntegrityError("bad")})
+    error = errors.TransferError(
+        "2 failed", failures={"a": errors.ThrottledError("slow"), "b": errors.IntegrityError("bad")}
+    )
     twin = pickle.loads(pickle.dumps(error))
-    assert {name: type(each) for name, each in twin.failures.items()} == {"a": errors.ThrottledError, "b": errors.IntegrityError}
+    assert {name: type(each) for name, each in twin.failures.items()} == {
+        "a": errors.ThrottledError,
+        "b": errors.IntegrityError,
+    }
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_an_unknown_name_is_not_implemented_and_has_the_nearest():
 
 def test_a_missing_sdk_is_not_an_unknown_provider(monkeypatch):
     monkeypatch.setitem(registry.BUILT_IN, "cloudy", registry.Row("no_such_sdk_here", "CloudyDriver", "cloudy"))
-    with pytest.raises(MissingDependencyError, match=r"no_such_sdk_here.*pip install 'cloudbridge-store\[cloudy\]'") as caught:
+    with pytest.raises(
+        MissingDependencyError, match=r"no_such_sdk_here.*pip install 'cloudbridge-store\[cloudy\]'"
+    ) as caught:
         CloudProviderFactory().create_provider("cloudy", {})
     assert isinstance(caught.value, ImportError)
     assert CloudProviderFactory().get_provider_class("cloudy") is not None
@@ -63,7 +65,9 @@ def test_classes_are_found_by_name():
     assert factory.list_providers()["local"]["class"] is cls
     everything = factory.get_all_provider_classes()
     assert {each.PROVIDER_ID for each in everything} >= {"local", "memory", "mock"}
-    assert {each.PROVIDER_ID for each in factory.get_all_provider_classes(ignore_mocks=True)}.isdisjoint({"memory", "mock"})
+    assert {each.PROVIDER_ID for each in factory.get_all_provider_classes(ignore_mocks=True)}.isdisjoint(
+        {"memory", "mock"}
+    )
 
 
 def test_registered_classes_belong_to_one_factory(caplog):
@@ -110,7 +114,9 @@ def test_providers_pickle_compare_and_hash_by_configuration(provider_class):
 
 def test_services_are_found_by_path():
     provider = CloudProviderFactory().create_provider("memory", {})
-    found = {name: provider.has_service(path) for name, path in vars(interfaces.CloudServiceType).items() if name.isupper()}
+    found = {
+        name: provider.has_service(path) for name, path in vars(interfaces.CloudServiceType).items() if name.isupper()
+    }
     assert [name for name, there in found.items() if there] == ["BUCKET"]
     assert not provider.has_service("")
     assert not provider.has_service("no.such.thing")
@@ -144,6 +150,17 @@ def test_importing_loads_no_sdk_and_creating_opens_no_connection(tmp_path):
     root = tmp_path / "root"
     output = subprocess.run([sys.executable, "-c", PROBE, root], check=True, capture_output=True, text=True).stdout
     loaded = set(json.loads(output))
-    heavy = {"boto3", "botocore", "azure", "google", "openstack", "keystoneauth1", "tenacity", "click", "tqdm", "pytest"}
+    heavy = {
+        "boto3",
+        "botocore",
+        "azure",
+        "google",
+        "openstack",
+        "keystoneauth1",
+        "tenacity",
+        "click",
+        "tqdm",
+        "pytest",
+    }
     assert loaded.isdisjoint(heavy)
     assert not root.exists()

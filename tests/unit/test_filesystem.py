@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from cloudbridge_store.filesystem import AtomicFile, open_beneath, open_directory
+from cloudbridge_store.core.atomic import AtomicFile
+from cloudbridge_store.filesystem import open_beneath, open_directory
 
 
 @pytest.fixture
@@ -69,6 +70,54 @@ def test_a_long_name_still_has_a_temporary_one(tmp_path):
     for name in ("n" * 255, "é" * 127):
         write(tmp_path / name, b"x")
         assert (tmp_path / name).read_bytes() == b"x"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
+    for number in (0, 1, 2):
+        (tmp_path / f".file.{number}.part").write_bytes(b"left by a process that was killed")
+    write(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_writers_of_one_target_do_not_meet(tmp_path):
+    path = tmp_path / "file"
+    with AtomicFile(path) as first, AtomicFile(path) as second:
+        assert sorted(each.name for each in tmp_path.iterdir()) == [".file.0.part", ".file.1.part"]
+        os.write(first.fd, b"first")
+        os.write(second.fd, b"second")
+        first.commit()
+        assert path.read_bytes() == b"first"
+        with AtomicFile(path) as third:
+            os.write(third.fd, b"third")
+            second.commit()
+        assert path.read_bytes() == b"second"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_writers_of_one_target_leave_one_whole_file(tmp_path):
+    path = tmp_path / "file"
+
+    def run(letter):
+        for _ in range(100):
+            write(path, letter * 100_000)
+
+    threads = [threading.Thread(target=run, args=(letter,)) for letter in (b"a", b"b", b"c", b"d")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(path.read_bytes())) == 1
+    assert path.stat().st_size == 100_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_something_strange_under_the_temporary_name_is_left_alone(tmp_path):
+    (tmp_path / ".file.0.part").mkdir()
+    (tmp_path / ".file.1.part").symlink_to("/etc/hostname")
+    write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.0.part", ".file.1.part", "file"]
 
 
 def test_only_one_creates(tmp_path):

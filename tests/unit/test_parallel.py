@@ -55,7 +55,9 @@ def test_the_first_failure_stops_it_when_all_under_way_have_ended():
         for _ in results:
             pass
     assert ended.is_set()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cloudbridge_") and thread.is_alive()]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("cloudbridge_") and thread.is_alive()
+    ]
 
 
 def test_a_source_that_fails_is_the_users_error():

@@ -84,7 +84,12 @@ def test_a_page_knows_what_it_does_not_know():
 
 def test_a_search_has_everything():
     found = CompleteResultList([1, 2])
-    assert (found.supports_server_paging, found.supports_total, found.total_results, found.data) == (False, True, 2, [1, 2])
+    assert (found.supports_server_paging, found.supports_total, found.total_results, found.data) == (
+        False,
+        True,
+        2,
+        [1, 2],
+    )
     assert not found.is_truncated
 
 

@@ -34,7 +34,9 @@ def test_what_may_pass_is_tried_again(faulty, error):
     assert len(provider.waits) == 2
 
 
-@pytest.mark.parametrize("error", [errors.PermissionDeniedError, errors.ProviderInternalException, errors.IntegrityError])
+@pytest.mark.parametrize(
+    "error", [errors.PermissionDeniedError, errors.ProviderInternalException, errors.IntegrityError]
+)
 def test_what_cannot_pass_is_not_tried_again(faulty, error):
     provider = faulty(Fault("head_object", error("no"), times=9))
     with pytest.raises(error):
@@ -49,7 +51,12 @@ def test_it_gives_up_after_the_configured_attempts_and_says_so(faulty):
         bucket_of(provider).objects.get("some/key")
     error = caught.value
     assert provider.driver.calls.count("head_object") == 4
-    assert (error.provider, error.operation, error.bucket, error.key) == ("faulty", "head_object", "a-bucket", "some/key")
+    assert (error.provider, error.operation, error.bucket, error.key) == (
+        "faulty",
+        "head_object",
+        "a-bucket",
+        "some/key",
+    )
     assert error.attempts == 4
     assert str(error) == "faulty head_object a-bucket/some/key: down (attempts 4)"
 
@@ -137,7 +144,14 @@ def test_events_tell_what_happened(faulty):
     bucket = bucket_of(provider)
     bucket.objects.create("k").upload(b"12345")
     put = seen[-1]
-    assert (put.operation, put.bucket, put.key, put.bytes, put.attempts, put.error) == ("put_object", "a-bucket", "k", 5, 2, None)
+    assert (put.operation, put.bucket, put.key, put.bytes, put.attempts, put.error) == (
+        "put_object",
+        "a-bucket",
+        "k",
+        5,
+        2,
+        None,
+    )
     assert put.seconds >= 0
     with pytest.raises(errors.NotFoundError):
         bucket.objects.create("missing").refresh()

@@ -51,7 +51,9 @@ def sources(tmp_path):
         "memoryview": lambda obj, **more: obj.upload(memoryview(DATA), **more),
         "seekable": lambda obj, **more: obj.upload(advanced, **more),
         "stream": lambda obj, **more: obj.upload(Trickle(DATA), **more),
-        "generator": lambda obj, **more: obj.upload((DATA[i : i + 99_999] for i in range(0, len(DATA), 99_999)), **more),
+        "generator": lambda obj, **more: obj.upload(
+            (DATA[i : i + 99_999] for i in range(0, len(DATA), 99_999)), **more
+        ),
         "file": lambda obj, **more: obj.upload_from_file(path, **more),
     }
 
@@ -61,7 +63,9 @@ def sources(tmp_path):
 def test_every_kind_of_source_arrives_whole(faulty, tmp_path, kind, config):
     provider = faulty()
     seen = []
-    obj = sources(tmp_path)[kind](target(provider), config=config, progress=lambda done, total: seen.append((done, total)))
+    obj = sources(tmp_path)[kind](
+        target(provider), config=config, progress=lambda done, total: seen.append((done, total))
+    )
     assert obj.content() == DATA
     assert seen[-1][0] == len(DATA)
     assert seen[-1][1] in (len(DATA), None)
@@ -69,7 +73,9 @@ def test_every_kind_of_source_arrives_whole(faulty, tmp_path, kind, config):
         assert provider.driver.calls.count("upload_part") == 3
 
 
-@pytest.mark.parametrize(("data", "stored"), [("", b""), (b"", b""), ("é", b"\xc3\xa9"), (iter(()), b""), (io.BytesIO(), b"")])
+@pytest.mark.parametrize(
+    ("data", "stored"), [("", b""), (b"", b""), ("é", b"\xc3\xa9"), (iter(()), b""), (io.BytesIO(), b"")]
+)
 def test_small_and_empty_sources_take_one_request(faulty, data, stored):
     provider = faulty()
     assert target(provider).upload(data, PARTS).content() == stored
@@ -262,7 +268,9 @@ def test_a_download_checks_md5_where_that_is_all_there_is(faulty, tmp_path):
     def only(md5):
         def get_object(*args):
             download = original(*args)
-            return replace(download, info=download.info._replace(checksums={"md5": md5 or download.info.checksums["md5"]}))
+            return replace(
+                download, info=download.info._replace(checksums={"md5": md5 or download.info.checksums["md5"]})
+            )
 
         return get_object
 

@@ -1,0 +1,157 @@
+"""A local file that is replaced whole or not at all, by processes that may be killed at any time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cloudbridge_store.filesystem import open_directory, sync_directory
+
+if sys.platform != "win32":
+    import fcntl
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_LONGEST_NAME = 255
+_SUFFIX = ".part"
+
+
+class AtomicFile:
+    """A file that appears complete under its name, or not at all; what was there stays until then.
+
+    It is written beside the target, readable by its owner only, flushed to the disk, and renamed. Leaving the ``with``
+    block by an exception, or without :meth:`commit`, removes it. The name beside the target is ``.NAME.0.part``, or the
+    next number that no living process has locked: so what a killed process left is found, and removed, by the next one
+    that writes the same target.
+
+    :param path: the target; a symbolic link there is replaced, not followed.
+    :param directory: descriptor that a relative ``path`` is relative to.
+    :param overwrite: ``False`` refuses an existing target, also one that appears meanwhile.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, directory: int | None = None, overwrite: bool = True) -> None:
+        self._target = Path(path)
+        self._directory = directory
+        self._overwrite = overwrite
+        name = self._target.name
+        if not name or name in (".", ".."):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        room = _LONGEST_NAME - len(f"..999{_SUFFIX}")
+        self._stem = os.fsencode(name)[:room].decode("utf-8", "ignore")
+        self._temporary = self._target
+        self._mode = 0
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        if not self._overwrite and self._exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(self._target))
+        for number in count():
+            if self._claim(number):
+                break
+        self._remove_abandoned(number + 1)
+        # The kernel has applied the umask, which cannot be read without setting it for every thread.
+        self._mode = os.fstat(self.fd).st_mode & 0o777
+        if sys.platform != "win32":
+            os.fchmod(self.fd, 0o600)
+        return self
+
+    def _exists(self) -> bool:
+        try:
+            os.stat(self._target, dir_fd=self._directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _name(self, number: int) -> Path:
+        return self._target.with_name(f".{self._stem}.{number}{_SUFFIX}")
+
+    def _claim(self, number: int) -> bool:
+        """Create the temporary file of that number; ``False`` where somebody has it."""
+        path = self._name(number)
+        while True:
+            try:
+                fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._directory)
+            except FileExistsError:
+                if not self._remove(path):
+                    return False
+                continue
+            if self._lock(fd, path):
+                self.fd, self._temporary = fd, path
+                return True
+            os.close(fd)  # removed by one who saw it before it was locked
+
+    def _remove_abandoned(self, number: int) -> None:
+        while self._remove(self._name(number)):
+            number += 1
+
+    def _remove(self, path: Path) -> bool:
+        """Remove a temporary file whose process is gone; ``False`` where it lives, or there is none to be removed."""
+        try:
+            fd = os.open(path, _FLAGS, dir_fd=self._directory)
+        except OSError:
+            return False
+        try:
+            if not self._lock(fd, path):
+                return False
+            os.unlink(path, dir_fd=self._directory)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def _lock(self, fd: int, path: Path) -> bool:
+        """Lock a file; ``False`` where somebody has it locked, or the name is no longer this file's."""
+        if sys.platform == "win32":
+            return True  # an open file cannot be removed there
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            named = os.stat(path, dir_fd=self._directory, follow_symlinks=False)
+        except OSError:
+            return False
+        return os.path.samestat(named, os.fstat(fd))
+
+    def commit(self) -> None:
+        """Make it the target's content, durably."""
+        os.fsync(self.fd)
+        if sys.platform == "win32":
+            self._close()  # an open file cannot be renamed there
+        else:
+            os.fchmod(self.fd, self._mode)
+        if self._overwrite:
+            os.replace(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        else:
+            os.link(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+            os.unlink(self._temporary, dir_fd=self._directory)
+        # Not before the rename: closing gives the lock up, and the name with it.
+        self._close()
+        if sys.platform != "win32":
+            self._sync_parent()
+
+    def _close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _sync_parent(self) -> None:
+        parent = open_directory(self._target.parent, directory=self._directory)
+        try:
+            sync_directory(parent)
+        finally:
+            os.close(parent)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.fd < 0:
+            return
+        try:
+            os.unlink(self._temporary, dir_fd=self._directory)
+        except FileNotFoundError:
+            pass
+        self._close()
