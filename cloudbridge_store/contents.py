@@ -20,6 +20,7 @@ from cloudbridge_store.results import CompleteResultList, Fetch, ResultList, eve
 
 if TYPE_CHECKING:
     from cloudbridge_store.buckets import Bucket
+    from cloudbridge_store.core.session import Session
 
 
 class BucketObjectService:
@@ -28,7 +29,10 @@ class BucketObjectService:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
         self.provider = bucket.provider
-        self._session = self.provider.session
+
+    @property
+    def _session(self) -> Session:
+        return self.provider.session
 
     def create(self, name: str) -> BucketObject:
         """Return a handle for an object to be uploaded. Checks the name and sends nothing.

@@ -15,6 +15,7 @@ from cloudbridge_store.errors import InvalidValueException
 
 if TYPE_CHECKING:
     from cloudbridge_store.buckets import Bucket
+    from cloudbridge_store.core.session import Session
     from cloudbridge_store.objects import BucketObject
 
 
@@ -48,8 +49,11 @@ class MultipartUpload:
         self.started = started
         """When it was started (aware), where it was found by a listing and the service says."""
         self._options = options or PutOptions()
-        self._session = bucket.provider.session
         self._open = True
+
+    @property
+    def _session(self) -> Session:
+        return self.bucket.provider.session
 
     @property
     def name(self) -> str:

@@ -105,7 +105,8 @@ class ResumingStream(io.RawIOBase):
         self._check_range(download)
 
     def _check_range(self, download: Download) -> None:
-        if download.info.etag != self.info.etag:
+        # Not every service knows If-Match, so that the answer's ETag is what counts.
+        if download.info.etag != (self._options.if_match or self.info.etag):
             raise self._wrapped(_changed())
         if (download.start, download.length) != (self._position, self.left):
             message = (

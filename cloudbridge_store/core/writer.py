@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cloudbridge_store.core.multipart import PartUploader, Target, decide_cut, upload_part_size
 from cloudbridge_store.core.progress import Progress
@@ -105,6 +105,5 @@ class TextWriter(io.TextIOWrapper):
         if kind is None:
             self.close()
             return
-        writer = self.detach()
-        assert isinstance(writer, ObjectWriter)
+        writer = cast("ObjectWriter", self.buffer)
         writer.abort()
