@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import os
+import signal
 import threading
 import zlib
 from datetime import UTC, datetime
@@ -569,6 +570,7 @@ def in_child(check):
     """Run ``check`` in a forked child and say whether it returned something true."""
     pid = os.fork()
     if pid == 0:
+        signal.alarm(30)
         code = 1
         try:
             code = 0 if check() else 1
