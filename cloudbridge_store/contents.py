@@ -42,9 +42,8 @@ class BucketObjectService:
         return BucketObject(self.bucket, checks.object_key(self._session, name))
 
     def get(self, name: str) -> BucketObject | None:
-        """Return an object, or ``None`` if there is none of that name.
+        """Return an object, or ``None`` if there is none of that name, nor its bucket: few services tell which.
 
-        :raises BucketNotFoundError: the bucket is gone, where the service tells.
         :raises StoreError: anything but not-found, such as a lack of permission.
         """
         key = checks.object_key(self._session, name)

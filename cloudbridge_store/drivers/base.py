@@ -349,9 +349,9 @@ class Driver(ABC):
     def get_object(self, bucket: str, key: str, options: ReadOptions) -> Download:
         """Open an object, as it is stored: no decompression. A range beyond the end is cut to it.
 
-        :raises InvalidRangeError: ``start`` is at or behind the end of an object that is not empty, or the object is
-            empty and ``start`` is not 0.
-        :raises PreconditionFailedError: ``if_match`` differs. :raises NotModifiedError: ``if_none_match`` equals.
+        :raises InvalidRangeError: ``start`` is at or behind the end, save 0 of an empty object.
+        :raises PreconditionFailedError: ``if_match`` differs. :raises NotModifiedError: ``if_none_match`` equals. Both
+            with capability conditional_read; without, ``if_match`` may be ignored, as the answer's ETag is compared.
         """
 
     @abstractmethod
@@ -369,7 +369,7 @@ class Driver(ABC):
     # What follows is called only where the capability of that name promises it
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
-        """Delete up to ``batch_delete`` objects; answer the errors of those that were refused. Missing ones are fine."""
+        """Delete up to ``batch_delete`` objects; answer the error of each that was refused. Missing ones are fine."""
         raise self._unsupported()
 
     def copy_object(

@@ -1,6 +1,6 @@
 """A driver that fails by rule, to show that what stands above it does not lose or alter anything.
 
-    driver = FaultyDriver(MemoryDriver.connect({}, settings), [Fault("put_object", ThrottledError("slow down"), times=2)])
+    driver = FaultyDriver(MemoryDriver.connect({}, settings), [Fault("put_object", ThrottledError("wait"), times=2)])
 
 Works around any driver in the process; it is meant for LOCAL and MEMORY, whose own faults are rare.
 """

@@ -1,0 +1,144 @@
+"""What the suite has to know of a store: how to reach it, and which weird keys it does not hold."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from cloudbridge_store.core.operations import OPERATIONS
+from cloudbridge_store.drivers.base import Driver, SignedRequest
+
+if TYPE_CHECKING:
+    import ssl
+
+    from cloudbridge_store.buckets import Bucket
+    from cloudbridge_store.provider import CloudProvider
+
+_TIMEOUT = 30
+
+
+class Answer(NamedTuple):
+    """What an HTTP server answered. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ProviderHarness(ABC):
+    """One store under test. Subclass it, implement :meth:`make_provider`, and say what the store refuses.
+
+    Tests run in parallel and may share the store with others: they look at buckets of their own only.
+    """
+
+    bucket_prefix: ClassVar[str] = "cbs-test-"
+    """Beginning of the names of all buckets that the suite makes."""
+    refused_keys: ClassVar[frozenset[str]] = frozenset()
+    """Values of :data:`~cloudbridge_store.testing.keys.WEIRD_KEYS` that this store refuses to hold. The suite checks
+    that it holds all others exactly, and that it refuses these: a driver cannot refuse anything unnoticed."""
+    stateful_examples: ClassVar[int] = 15
+    """Random histories that the suite plays against the store."""
+    stateful_steps: ClassVar[int] = 20
+    """Operations in each of them."""
+    tls: ssl.SSLContext | None = None
+    """For signed URLs, where the server's certificate is not one that everybody trusts."""
+
+    def __init__(self) -> None:
+        self._made: set[str] = set()
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def make_provider(self, **overrides: Any) -> CloudProvider:
+        """Return a new provider of this store.
+
+        :param overrides: configuration keys that a test sets; they win over the harness's own.
+        """
+
+    def bucket_name(self) -> str:
+        """Return a name that no bucket has."""
+        return f"{self.bucket_prefix}{uuid.uuid4().hex[:20]}"
+
+    def make_bucket(self, provider: CloudProvider) -> Bucket:
+        """Create an empty bucket; :meth:`remove_bucket` or :meth:`close` deletes it."""
+        bucket = provider.storage.buckets.create(self.bucket_name())
+        with self._lock:
+            self._made.add(bucket.name)
+        return bucket
+
+    def remove_bucket(self, bucket: Bucket) -> None:
+        """Delete a bucket and all that is in it, unfinished uploads too; one that is gone is fine."""
+        with self._lock:
+            self._made.discard(bucket.name)
+        if bucket.exists:
+            bucket.delete(delete_contents=True)
+
+    def send(
+        self, request: SignedRequest, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a signed request as somebody without credentials would: by HTTP, and with no header but those named.
+
+        :param headers: added to the request's own.
+        """
+        url = urlsplit(request.url)
+        assert url.hostname is not None
+        if url.scheme == "https":
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                url.hostname, url.port, timeout=_TIMEOUT, context=self.tls
+            )
+        else:
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=_TIMEOUT)
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        try:
+            connection.request(request.method, target, body, {**request.headers, **(headers or {})})
+            response = connection.getresponse()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, fields, response.read())
+        finally:
+            connection.close()
+
+    def get_url(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send a GET, as a browser would."""
+        return self.send(SignedRequest(url, "GET"), headers=headers)
+
+    def close(self) -> None:
+        """Delete what tests left behind. A subclass that stops a server does so afterwards."""
+        with self.make_provider() as provider:
+            for name in sorted(self._made):
+                bucket = provider.storage.buckets.get(name)
+                if bucket is not None:
+                    self.remove_bucket(bucket)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def forbid_requests(provider: CloudProvider) -> list[str]:
+    """Make every operation of a provider's driver fail, and return the list that the names of those tried appear in.
+
+    What asks nobody stays: ``capabilities``, ``refuse_key`` and ``close``.
+    """
+    tried: list[str] = []
+    for name in OPERATIONS:
+        _forbid(provider.session.driver, name, tried)
+    return tried
+
+
+def _forbid(driver: Driver, name: str, tried: list[str]) -> None:
+    def refuse(*arguments: object, **keywords: object) -> None:
+        tried.append(name)
+        message = f"{name} was called, with {arguments} and {keywords}"
+        raise AssertionError(message)
+
+    refuse.__name__ = name
+    setattr(driver, name, refuse)
