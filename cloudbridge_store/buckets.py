@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.contents import BucketObjectService
 from cloudbridge_store.core import checks, directories
 from cloudbridge_store.core.bulk import delete_keys
+from cloudbridge_store.core.checks import PutKeywords
+from cloudbridge_store.core.directories import Patterns
+from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
 from cloudbridge_store.drivers.base import BucketInfo, Page, UploadInfo
 from cloudbridge_store.errors import NotFoundError
@@ -197,22 +200,26 @@ class Bucket(CloudResource):
         directory: str | PathLike[str],
         prefix: str = "",
         *,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
+        include: Patterns = (),
+        exclude: Patterns = (),
         config: TransferConfig | None = None,
         progress: ProgressArgument = None,
         max_workers: int = 8,
         errors: Literal["raise", "return"] = "raise",
+        **options: Unpack[PutKeywords],
     ) -> TransferReport:
         """Store every regular file below a directory under ``prefix`` + its relative path, in parallel.
 
-        Links are not followed. Patterns match the relative path (``*`` crosses ``/``); without ``include`` everything
-        is taken, and ``exclude`` wins.
+        Links are not followed.
 
+        :param include: patterns of relative paths (``*`` crosses ``/``), or a test for them; without, all are taken.
+        :param exclude: likewise; wins over ``include``.
+        :param options: how to store each of them.
         :raises TransferError: in the end, if anything was skipped or failed and ``errors`` is ``"raise"``.
         """
         choice = directories.Choice(include, exclude)
-        job = directories.DirectoryUpload(self._session, self.name, prefix, directory, choice, config)
+        target = Target(self._session, self.name, prefix)
+        job = directories.DirectoryUpload(target, directory, choice, config, options)
         return job.run(progress, checks.positive("max_workers", max_workers), errors)
 
     def download_directory(
@@ -220,8 +227,8 @@ class Bucket(CloudResource):
         directory: str | PathLike[str],
         prefix: str = "",
         *,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
+        include: Patterns = (),
+        exclude: Patterns = (),
         overwrite: bool = True,
         config: TransferConfig | None = None,
         progress: ProgressArgument = None,
@@ -233,11 +240,13 @@ class Bucket(CloudResource):
         A file's path is the key behind the prefix. Nothing is written outside of the directory, and not through a link
         in it: keys that would are skipped and reported. Each file appears whole or not at all.
 
+        :param include: as in :meth:`upload_directory`, as is ``exclude``.
         :param overwrite: ``False`` fails for each file that exists.
         :raises TransferError: in the end, if anything was skipped or failed and ``errors`` is ``"raise"``.
         """
         choice = directories.Choice(include, exclude)
-        job = directories.DirectoryDownload(self._session, self.name, prefix, directory, choice, config, overwrite)
+        target = Target(self._session, self.name, prefix)
+        job = directories.DirectoryDownload(target, directory, choice, config, overwrite=overwrite)
         return job.run(progress, checks.positive("max_workers", max_workers), errors)
 
     def make_public(self) -> None:

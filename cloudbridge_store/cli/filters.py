@@ -29,33 +29,12 @@ class Filters:
     """
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        self._rules = tuple(rules)
         compiled = [(rule.kind == "include", re.compile(translate(rule.pattern)).match) for rule in rules]
         self._compiled = compiled[::-1]
         self._otherwise = not rules or rules[0].kind == "exclude"
 
     def __contains__(self, path: str) -> bool:
         return next((taken for taken, fits in self._compiled if fits(path)), self._otherwise)
-
-    def as_sets(self) -> tuple[list[str], list[str]]:
-        """Return patterns of which a path must fit one of the first, if there are any, and none of the second.
-
-        :raises click.UsageError: these rules mean something that cannot be said so.
-        """
-        rules = list(self._rules)
-        only = bool(rules) and (rules[0] == Rule("exclude", "*") or rules[0].kind == "include")
-        if rules[:1] == [Rule("exclude", "*")]:
-            rules = rules[1:]
-        included = [rule.pattern for rule in rules if rule.kind == "include"]
-        excluded = [rule.pattern for rule in rules if rule.kind == "exclude"]
-        in_order = sorted(rules, key=lambda rule: rule.kind == "exclude") == rules
-        if not in_order or (included and not only):
-            message = (
-                "for a download to a directory, give every --include before every --exclude, "
-                "or begin with --exclude '*'"
-            )
-            raise click.UsageError(message)
-        return (included or [""], excluded) if only else ([], excluded)
 
 
 class FilteringCommand(click.Command):

@@ -152,7 +152,6 @@ class Route:
 
     def to_directory(self, source: Remote, destination: Local) -> Iterator[Item]:
         """Yield, to be shown only, an item for each object that :meth:`download` would write to a file."""
-        self._options.filters.as_sets()
         for obj, relative in self._objects_below(source):
             yield self._to_file(obj, source.at(obj.name), destination.path / relative)
 
@@ -166,12 +165,10 @@ class Route:
     def download(self, source: Remote, destination: Local, meter: Meter) -> Report:
         """Write the objects below a prefix to files below a directory, as the library does it: never outside of it."""
         options = self._options
-        include, exclude = options.filters.as_sets()
         found = self._stores.bucket(source).download_directory(
             destination.path,
             source.as_prefix(),
-            include=include,
-            exclude=exclude,
+            include=options.filters.__contains__,
             overwrite=not options.no_clobber,
             config=options.transfer,
             progress=meter.follow_all(),

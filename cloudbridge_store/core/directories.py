@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from fnmatch import translate
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import checks
+from cloudbridge_store.core.checks import PutKeywords
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.progress import Progress, ProgressArgument
-from cloudbridge_store.core.session import Session
 from cloudbridge_store.core.source import LocalFile, local_error
 from cloudbridge_store.core.transfer import download_file, upload_body
 from cloudbridge_store.drivers.base import ObjectInfo, Page
@@ -36,20 +36,30 @@ from cloudbridge_store.results import TransferReport, every_item
 _LONGEST_NAME = 255
 
 
+Patterns = Sequence[str] | Callable[[str], object]
+"""Patterns of relative paths (``*`` crosses ``/``), or a test for them."""
+
+
 class Choice:
     """Which relative paths are meant: those that fit an ``include`` pattern, or any without one, and no ``exclude``."""
 
-    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
-        for param, patterns in (("include", include), ("exclude", exclude)):
-            if isinstance(patterns, str):
-                raise InvalidValueException(param, patterns, "a sequence of patterns")
-        self._include = [re.compile(translate(pattern)) for pattern in include]
-        self._exclude = [re.compile(translate(pattern)) for pattern in exclude]
+    def __init__(self, include: Patterns, exclude: Patterns) -> None:
+        self._include = _test("include", include)
+        self._exclude = _test("exclude", exclude)
 
     def __contains__(self, path: str) -> bool:
-        if self._include and not any(pattern.match(path) for pattern in self._include):
+        if self._include is not None and not self._include(path):
             return False
-        return not any(pattern.match(path) for pattern in self._exclude)
+        return self._exclude is None or not self._exclude(path)
+
+
+def _test(param: str, patterns: Patterns) -> Callable[[str], object] | None:
+    if callable(patterns):
+        return patterns
+    if isinstance(patterns, str):
+        raise InvalidValueException(param, patterns, "a sequence of patterns, or a callable")
+    matches = [re.compile(translate(pattern)).match for pattern in patterns]
+    return (lambda path: any(match(path) for match in matches)) if matches else None
 
 
 class _Item(NamedTuple):
@@ -64,20 +74,17 @@ class _Skipped(Exception):
 
 
 class _DirectoryTransfer(ABC):
-    """What both directions share: running the items and adding up what became of them."""
+    """What both directions share: running the items and adding up what became of them.
+
+    :param target: session, bucket, and the prefix of the keys.
+    """
 
     def __init__(
-        self,
-        session: Session,
-        bucket: str,
-        prefix: str,
-        directory: str | os.PathLike[str],
-        choice: Choice,
-        config: TransferConfig | None,
+        self, target: Target, directory: str | os.PathLike[str], choice: Choice, config: TransferConfig | None
     ) -> None:
-        self._session = session
-        self._bucket = bucket
-        self._prefix = checks.key_prefix(session, prefix)
+        self._session = target.session
+        self._bucket = target.bucket
+        self._prefix = checks.key_prefix(target.session, target.key)
         self._directory = Path(directory)
         self._choice = choice
         self._config = config
@@ -148,7 +155,19 @@ class _DirectoryTransfer(ABC):
 
 
 class DirectoryUpload(_DirectoryTransfer):
-    """Stores the regular files below a directory."""
+    """Stores the regular files below a directory, all with the same options."""
+
+    def __init__(
+        self,
+        target: Target,
+        directory: str | os.PathLike[str],
+        choice: Choice,
+        config: TransferConfig | None,
+        options: PutKeywords,
+    ) -> None:
+        super().__init__(target, directory, choice, config)
+        self._options = options
+        checks.put_options(target.session, "any", options)  # refuses them before the first file
 
     def _items(self) -> Iterator[_Item]:
         try:
@@ -185,7 +204,7 @@ class DirectoryUpload(_DirectoryTransfer):
 
     def _transfer(self, item: _Item, progress: Progress) -> int:
         key = checks.object_key(self._session, item.key)
-        options = checks.put_options(self._session, key, {})
+        options = checks.put_options(self._session, key, self._options)
         with LocalFile(self._directory / item.path, follow_link=False) as file:
             progress.expect(file.size)
             target = Target(self._session, self._bucket, key)
@@ -198,15 +217,14 @@ class DirectoryDownload(_DirectoryTransfer):
 
     def __init__(
         self,
-        session: Session,
-        bucket: str,
-        prefix: str,
+        target: Target,
         directory: str | os.PathLike[str],
         choice: Choice,
         config: TransferConfig | None,
+        *,
         overwrite: bool,
     ) -> None:
-        super().__init__(session, bucket, prefix, directory, choice, config)
+        super().__init__(target, directory, choice, config)
         self._overwrite = overwrite
         self._root = -1
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudbridge_store.core import digests
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import Download, ObjectInfo, ReadOptions
+from cloudbridge_store.drivers.base import Download, ObjectInfo, RawStream, ReadOptions
 from cloudbridge_store.errors import (
     ConnectionFailedError,
     IntegrityError,
@@ -38,6 +38,7 @@ class ResumingStream(io.RawIOBase):
         self._key = key
         self._options = options
         self._position = options.start
+        self._stream: RawStream | None = None
         download = session.call(session.driver.get_object, bucket, key, options)
         self.info: ObjectInfo = download.info
         size = download.info.size
@@ -47,7 +48,7 @@ class ResumingStream(io.RawIOBase):
         try:
             self._check_range(download)
         except BaseException:
-            self._stream.close()
+            self.close()
             raise
         self._digest = digests.choose(self.info.checksums) if verify and not options.ranged else None
 
@@ -76,6 +77,7 @@ class ResumingStream(io.RawIOBase):
     def _receive(self, view: memoryview) -> int:
         while True:
             try:
+                assert self._stream is not None
                 count = self._stream.readinto(view)
                 if count:
                     self._failures = 0
@@ -92,7 +94,7 @@ class ResumingStream(io.RawIOBase):
         hopeless = failure is None or failure.retry == "no" or self._failures >= most
         if hopeless or not self._session.take_token():
             raise self._wrapped(error)
-        self._stream.close()
+        self._drop()
         self._session.pause(self._session.backoff(self._failures, error))
         pinned = replace(
             self._options, start=self._position, stop=self._stop, if_match=self.info.etag, if_none_match=None
@@ -116,7 +118,7 @@ class ResumingStream(io.RawIOBase):
             raise self._wrapped(IntegrityError(message))
 
     def _finish(self) -> None:
-        if self._stream.read(1):
+        if self._stream is not None and self._stream.read(1):
             raise self._wrapped(IntegrityError("the service sent more bytes than it announced"))
         if self._digest is not None:
             name, digest = self._digest
@@ -136,9 +138,13 @@ class ResumingStream(io.RawIOBase):
 
     def close(self) -> None:
         """Close the connection; what was not read is not asked for."""
-        if not self.closed:
-            self._stream.close()
+        self._drop()
         super().close()
+
+    def _drop(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def read_exactly(self) -> bytes:
         """Return all that is left."""
@@ -180,11 +186,11 @@ class ObjectReader(io.RawIOBase):
         self._session = session
         self._bucket = bucket
         self._key = key
-        self.info = session.call(session.driver.head_object, bucket, key)
         self._position = 0
         self._ahead = 0
         self._stream: ResumingStream | None = None
         self._stream_position = 0
+        self.info = session.call(session.driver.head_object, bucket, key)
 
     def readable(self) -> bool:
         """Whether it can be read."""

@@ -212,7 +212,9 @@ def main() -> None:
             source.write(os.urandom(2**20))
         source.flush()
         passed = ["--objects", str(given.objects), "--directory", str(given.directory), "--source", source.name]
-        print(f"{given.objects} objects of 4 KiB, a file of {given.mib} MiB, {given.rounds} rounds, {given.directory}\n")
+        print(
+            f"{given.objects} objects of 4 KiB, a file of {given.mib} MiB, {given.rounds} rounds, {given.directory}\n"
+        )
         print(compare(sys.argv[0], list(CLIENTS), WORKLOADS, given.rounds, passed))
 
 

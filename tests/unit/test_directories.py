@@ -191,3 +191,22 @@ def test_progress_counts_all_files(bucket, tmp_path):
 def test_arguments_that_make_no_sense(bucket, tmp_path, wrong):
     with pytest.raises((errors.InvalidValueException, errors.InvalidLabelException)):
         bucket.upload_directory(tmp_path, **wrong)
+
+
+def test_a_test_can_choose_instead_of_patterns(bucket, tmp_path):
+    source = tree(tmp_path / "in", a=b"1", bb=b"2", sub__ccc=b"3")
+    report = bucket.upload_directory(source, include=lambda path: len(path) != 2, exclude=lambda path: path == "a")
+    assert report.transferred == 1
+    assert names(bucket) == ["sub/ccc"]
+
+
+def test_all_files_are_stored_with_the_same_options(bucket, tmp_path):
+    source = tree(tmp_path / "in", a=b"1", b=b"2")
+    bucket.upload_directory(source, metadata={"run": "7"}, if_none_match="*")
+    assert [obj.metadata for obj in bucket.objects] == [{"run": "7"}] * 2
+    report = bucket.upload_directory(source, if_none_match="*", errors="return")
+    assert {name: type(error) for name, error in report.failures.items()} == dict.fromkeys(
+        ("a", "b"), errors.PreconditionFailedError
+    )
+    with pytest.raises(errors.InvalidValueException):
+        bucket.upload_directory(source, metadata={"Run": "7"})
