@@ -18,8 +18,8 @@ from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
 from cloudbridge_store.drivers.base import BucketInfo, Page, UploadInfo
 from cloudbridge_store.errors import NotFoundError
-from cloudbridge_store.resources import CloudResource, name_pattern, search_name, utc_text
-from cloudbridge_store.results import CompleteResultList, ResultList, TransferReport, every_item, one_page, page_limit
+from cloudbridge_store.resources import CloudResource, search, utc_text
+from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
 from cloudbridge_store.uploads import MultipartUpload
 
 if TYPE_CHECKING:
@@ -55,13 +55,7 @@ class BucketService:
 
         :raises InvalidParamException: any other keyword.
         """
-        name = search_name(criteria)
-        pattern = name_pattern(name)
-        if pattern is None:
-            found = self.get(name)
-            return CompleteResultList([found] if found else [])
-        _, fits = pattern
-        return CompleteResultList(bucket for bucket in self if fits(bucket.name))
+        return search(criteria, self.get, lambda _: self)
 
     def list(self, limit: int | None = None, marker: str | None = None) -> ResultList[Bucket]:
         """Return one page of exactly ``limit`` buckets, or the rest; by default ``default_result_limit``.

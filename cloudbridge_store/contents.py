@@ -15,8 +15,8 @@ from cloudbridge_store.core.source import Data
 from cloudbridge_store.drivers.base import ObjectInfo, Page
 from cloudbridge_store.errors import NotFoundError
 from cloudbridge_store.objects import BucketObject
-from cloudbridge_store.resources import name_pattern, search_name
-from cloudbridge_store.results import CompleteResultList, Fetch, ResultList, every_item, one_page, page_limit
+from cloudbridge_store.resources import search
+from cloudbridge_store.results import Fetch, ResultList, every_item, one_page, page_limit
 
 if TYPE_CHECKING:
     from cloudbridge_store.buckets import Bucket
@@ -65,13 +65,7 @@ class BucketObjectService:
 
         :raises InvalidParamException: any other keyword.
         """
-        name = search_name(criteria)
-        pattern = name_pattern(name)
-        if pattern is None:
-            found = self.get(name)
-            return CompleteResultList([found] if found else [])
-        prefix, fits = pattern
-        return CompleteResultList(obj for obj in self.iter(prefix=prefix) if fits(obj.name))
+        return search(criteria, self.get, lambda prefix: self.iter(prefix=prefix))
 
     def list(
         self,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import translate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudbridge_store.errors import InvalidParamException, InvalidValueException
+from cloudbridge_store.results import CompleteResultList, ResultList
 
 if TYPE_CHECKING:
     from cloudbridge_store.provider import CloudProvider
 
 _WILDCARD = re.compile(r"[*?]")
+
+
+Named = TypeVar("Named", bound="CloudResource")
 
 
 class CloudResource(ABC):
@@ -53,8 +57,26 @@ class CloudResource(ABC):
         return f"<CB-{type(self).__name__}: {self.name}>"
 
 
-def search_name(criteria: dict[str, Any]) -> str:
-    """Return the ``name`` of a search. :raises InvalidParamException: any other keyword, or none."""
+def search(
+    criteria: Mapping[str, Any], get: Callable[[str], Named | None], iterate: Callable[[str], Iterable[Named]]
+) -> ResultList[Named]:
+    """Return the resources whose ``name`` is the one asked for, or fits it as a pattern.
+
+    ``*`` stands for any characters, ``/`` too, ``?`` for one. A pattern covers the whole name; its literal beginning is
+    the prefix that ``iterate`` is given. Brackets are literal: names hold them more often than patterns need them.
+
+    :raises InvalidParamException: any other keyword than ``name``, or none.
+    """
+    name = _searched_name(criteria)
+    wildcard = _WILDCARD.search(name)
+    if wildcard is None:
+        found = get(name)
+        return CompleteResultList([found] if found else [])
+    fits = re.compile(translate(name.replace("[", "[[]"))).match
+    return CompleteResultList(item for item in iterate(name[: wildcard.start()]) if fits(item.name))
+
+
+def _searched_name(criteria: Mapping[str, Any]) -> str:
     unknown = [keyword for keyword in criteria if keyword != "name"]
     if unknown or "name" not in criteria:
         what = f"unrecognised parameter {unknown[0]!r}" if unknown else "no parameter"
@@ -64,17 +86,6 @@ def search_name(criteria: dict[str, Any]) -> str:
     if not isinstance(name, str):
         raise InvalidValueException("name", name, "a str: an exact name, or a pattern with * and ?")
     return name
-
-
-def name_pattern(name: str) -> tuple[str, Callable[[str], object]] | None:
-    """Return a pattern's literal beginning and a test for whole names, or ``None`` for a name without ``*`` and ``?``.
-
-    Brackets are literal: names hold them more often than patterns need them.
-    """
-    wildcard = _WILDCARD.search(name)
-    if wildcard is None:
-        return None
-    return name[: wildcard.start()], re.compile(translate(name.replace("[", "[[]"))).match
 
 
 def utc_text(moment: datetime) -> str:
