@@ -20,7 +20,7 @@ html_show_sourcelink = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_type_aliases = {name: name for name in ("Data", "ProgressArgument", "Method", "Outcome")}
+autodoc_type_aliases = {name: name for name in ("Data", "Patterns", "ProgressArgument", "Method", "Outcome")}
 autodoc_default_options = {"members": True, "show-inheritance": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
