@@ -20,6 +20,7 @@ MiB = 2**20
 DEFAULT_PART_SIZE = 16 * MiB
 DEFAULT_CONCURRENCY = 5
 
+_OPEN = TransferConfig()
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -41,7 +42,7 @@ class Cut(NamedTuple):
 
 def decide_cut(session: Session, config: TransferConfig | None) -> Cut:
     """Settle what the call leaves open by the configuration, then by the service's own measure."""
-    call, configured, able = config or TransferConfig(), session.settings.transfer, session.capabilities
+    call, configured, able = config or _OPEN, session.settings.transfer, session.capabilities
     part_size = call.part_size or configured.part_size or max(DEFAULT_PART_SIZE, able.min_part)
     threshold = call.threshold or configured.threshold or able.multipart_threshold
     return Cut(threshold, part_size, call.max_concurrency or configured.max_concurrency or DEFAULT_CONCURRENCY)

@@ -267,19 +267,19 @@ def growing(pieces: Iterator[memoryview], sizes: Iterable[int]) -> Iterator[memo
     """Yield the same bytes in pieces of these sizes, the last of them for all further pieces."""
     wanted = iter(sizes)
     size = next(wanted)
-    buffer, filled = bytearray(size), 0
+    buffer = bytearray()
     for piece in pieces:
         rest = piece
         while rest:
-            count = min(len(rest), size - filled)
-            buffer[filled : filled + count] = rest[:count]
-            filled, rest = filled + count, rest[count:]
-            if filled == size:
+            room = size - len(buffer)
+            buffer += rest[:room]
+            rest = rest[room:]
+            if len(buffer) == size:
                 yield memoryview(buffer)
                 size = next(wanted, size)
-                buffer, filled = bytearray(size), 0
-    if filled:
-        yield memoryview(buffer)[:filled]
+                buffer = bytearray()
+    if buffer:
+        yield memoryview(buffer)
 
 
 def local_error(error: OSError, path: str | os.PathLike[str]) -> LocalIOError:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/local.py [--rounds 5] [--objects 2000] [--mib 1024] [--directory DIR]
 
-Install ``apache-libcloud`` and ``fsspec`` to have their columns. ``cloudbridge_store`` runs with ``local_fsync`` off
+Install ``apache-libcloud``, ``fasteners`` and ``fsspec`` to have their rows. ``cloudbridge_store`` runs with ``local_fsync`` off
 as the others do not flush either; ``cloudbridge_store, durable`` is its default.
 """
 

@@ -7,6 +7,7 @@ clients alternate within a round, so that a machine which slows down slows all o
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -29,7 +30,9 @@ def measure(work: Workload) -> dict[str, float]:
 def run_alone(script: str, client: str, workload: str, arguments: Sequence[str]) -> dict[str, float] | str:
     """Measure one workload of one client in a process of its own; a text says why that was not possible."""
     command = [sys.executable, script, "--client", client, "--workload", workload, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Start-up is measured as users have it: with the bytecode that the first start left.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["failed"])[-1]
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -44,8 +47,10 @@ def compare(
     for workload, title in workloads.items():
         results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
         missing: dict[str, str] = {}
-        for _ in range(rounds):
-            for client in clients:
+        for number in range(rounds):
+            # Another one begins each time: the first to touch fresh memory pays for it.
+            turn = number % len(clients)
+            for client in (*clients[turn:], *clients[:turn]):
                 if client not in missing:
                     outcome = run_alone(script, client, workload, arguments)
                     if isinstance(outcome, str):

@@ -90,8 +90,8 @@ class LocalDriver(Driver):
         self._control = control
         self._base_url = base_url
         self._secret = secret
-        self._layout_name = layout
-        self.capabilities = _capabilities(nested_keys=make_layout(layout, fold=False).nested_keys)
+        self._layout = make_layout(layout, fold=False)  # what it refuses does not depend on the file system
+        self.capabilities = _capabilities(nested_keys=self._layout.nested_keys)
         self._store = ObjectStore(control)
         self._uploads = Uploads(self._store)
         self._buckets = Buckets(self._store, self._uploads)
@@ -145,7 +145,7 @@ class LocalDriver(Driver):
         self._store.close()
 
     def refuse_key(self, key: str) -> str | None:
-        return make_layout(self._layout_name, fold=False).refuse(key)
+        return self._layout.refuse(key)
 
     # Buckets
 
