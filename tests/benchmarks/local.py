@@ -2,8 +2,8 @@
 
     python tests/benchmarks/local.py [--rounds 5] [--objects 2000] [--mib 1024] [--directory DIR]
 
-Install ``apache-libcloud``, ``fasteners`` and ``fsspec`` to have their rows. ``cloudbridge_store`` runs with ``local_fsync`` off
-as the others do not flush either; ``cloudbridge_store, durable`` is its default.
+Install ``apache-libcloud``, ``fasteners`` and ``fsspec`` to have their rows. ``cloudbridge_store`` runs with
+``local_fsync`` off, as the others do not flush either; ``cloudbridge_store, durable`` is its default.
 """
 
 from __future__ import annotations
