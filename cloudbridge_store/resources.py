@@ -24,6 +24,8 @@ Named = TypeVar("Named", bound="CloudResource")
 class CloudResource(ABC):
     """Something that a provider stores, known by its name. Its ``repr`` asks the service nothing."""
 
+    __slots__ = ()
+
     @property
     @abstractmethod
     def name(self) -> str:

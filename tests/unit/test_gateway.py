@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cloudbridge_store import errors
-from cloudbridge_store.drivers.base import Body, Download, MiB, PutOptions, ReadOptions, SignOptions
+from cloudbridge_store.drivers.base import Body, Capabilities, Download, MiB, PutOptions, ReadOptions, SignOptions
 from cloudbridge_store.drivers.gateway import UrlGateway
 from cloudbridge_store.drivers.gateway.handler import Handler
 from cloudbridge_store.drivers.memory import MemoryDriver
@@ -78,7 +78,10 @@ class Client:
         return answer.status, headers, body
 
     def is_closed(self):
-        return self.socket.recv(1) == b""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
 
 class Store:
@@ -306,7 +309,8 @@ def test_ranges(store, field, start, stop):
 @pytest.mark.parametrize("field", ["bytes=10-", "bytes=10-20", "bytes=99-", "bytes=-0"])
 def test_ranges_that_nothing_is_in(store, field):
     status, headers, body = store.fetch(headers={"Range": field})
-    assert (status, headers["content-range"], body) == (416, "bytes */10", b"Requested Range Not Satisfiable\n")
+    assert (status, headers["content-range"]) == (416, "bytes */10")
+    assert body.endswith(b"Range Not Satisfiable\n")
 
 
 @pytest.mark.parametrize(
@@ -905,11 +909,11 @@ def test_what_no_header_can_carry_is_left_out(store):
 
 
 class Poor(MemoryDriver):
-    capabilities = type(MemoryDriver.capabilities)()
+    capabilities = Capabilities(content_headers=frozenset())
 
 
-@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
-def test_conditions_that_the_store_lacks_are_not_ignored(request, header):
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match", "Cache-Control", "Content-Encoding"])
+def test_what_the_store_lacks_is_not_ignored(request, header):
     store = store_of(Poor, request)
     assert store.fetch("PUT", "new", {header: "*"}, b"x")[0] == 501
     assert_untouched(store)
@@ -1051,11 +1055,13 @@ def test_a_child_holds_nothing_of_its_parents_and_serves_for_itself(store):
         signal.alarm(30)
         code = 1
         try:
+            child.sendall(b"?")
             code = 0 if child.recv(1) and store.fetch()[2] == TEN else 1
             store.gateway.close()
         finally:
             os._exit(code)
     with kept, parent, child:
+        assert parent.recv(1) == b"?"  # the child is past what it does first: to close its copies
         assert kept.send("GET", store.sign()).answer()[2] == TEN
         store.gateway.close()
         assert kept.is_closed()

@@ -24,7 +24,8 @@ from cloudbridge_store.errors import (
 # neither a lock that nobody will release nor a table in the middle of a change. It is reentrant because the garbage
 # collector may run a finalizer that aborts an upload anywhere, under the lock too.
 lock = threading.RLock()
-os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 @dataclass(frozen=True, slots=True)
