@@ -219,7 +219,10 @@ def download_file(
 def _fetch(
     target: Target, fd: int, config: TransferConfig | None, options: ReadOptions, progress: Progress
 ) -> ObjectInfo:
-    cut = decide_cut(target.session, config)
+    session, bucket, key = target
+    if options.stop is not None and options.stop <= options.start:
+        return session.call(session.driver.head_object, bucket, key)
+    cut = decide_cut(session, config)
     with closing(ResumingStream(*target, options)) as stream:
         info, size = stream.info, stream.left
         progress.expect(size)

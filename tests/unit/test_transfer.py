@@ -257,6 +257,8 @@ def test_downloads_are_whole_and_counted(faulty, tmp_path, config):
     assert seen[-1] == (len(DATA), len(DATA))
     obj.download_to_file(tmp_path / "part", config, offset=5, length=3 * MiB)
     assert (tmp_path / "part").read_bytes() == DATA[5 : 5 + 3 * MiB]
+    obj.download_to_file(tmp_path / "nothing", config, offset=5, length=0)
+    assert (tmp_path / "nothing").read_bytes() == b""
 
 
 def test_a_download_checks_md5_where_that_is_all_there_is(faulty, tmp_path):
