@@ -59,7 +59,7 @@ _KIND_NAMES: Mapping[type, str] = {
     float: "a number",
     str: "text",
     Path: "a path",
-    dict: "a mapping",
+    dict: "a mapping, or text that is one in JSON",
 }
 
 
@@ -72,6 +72,10 @@ def _parse(kind: type, value: Any) -> Any:
         if kind is int and isinstance(value, float) and value != int(value):
             raise ValueError
         return kind(value)
+    if kind is dict and isinstance(value, str):
+        import json  # here and below: what an import need not pay for
+
+        value = json.loads(value)
     if kind is Path:
         return Path(os.fspath(value)).expanduser()
     if not isinstance(value, kind) and kind is not object:
@@ -240,7 +244,7 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known) | IGNORED_KEYS
     for name in given:
         if name not in names:
-            import difflib  # here and below: what an import need not pay for
+            import difflib
 
             near = difflib.get_close_matches(str(name), names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""

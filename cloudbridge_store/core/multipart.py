@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -20,6 +21,7 @@ MiB = 2**20
 DEFAULT_PART_SIZE = 16 * MiB
 DEFAULT_CONCURRENCY = 5
 
+_PARTS_PER_SIZE = 1000
 _OPEN = TransferConfig()
 _log = logging.getLogger("cloudbridge_store")
 
@@ -62,6 +64,17 @@ def upload_part_size(session: Session, cut: Cut, size: int) -> int:
         message = f"{size} bytes are more than {able.max_parts} parts of {able.max_part} bytes can hold"
         raise QuotaExceededError(message, provider=session.provider)
     return max(cut.part_size, needed)
+
+
+def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
+    """Yield the sizes of the parts of something whose length nobody knows, which double every 1,000 parts.
+
+    10,000 parts, from 16 MiB on, then hold more than 5 TiB.
+    """
+    size = upload_part_size(session, cut, 0)
+    while True:
+        yield from repeat(size, _PARTS_PER_SIZE)
+        size = min(2 * size, session.capabilities.max_part)
 
 
 def refuse_single(session: Session, size: int) -> None:

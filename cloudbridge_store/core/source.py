@@ -237,6 +237,13 @@ def _checked(piece: object) -> memoryview:
     return memoryview(piece).cast("B")
 
 
+def open_spool() -> BinaryIO:
+    """Return a file for data of unknown length on its way to a service without multipart uploads."""
+    from tempfile import SpooledTemporaryFile  # here, as hardly any service needs it
+
+    return cast("BinaryIO", SpooledTemporaryFile(max_size=16 * 2**20))
+
+
 def split(body: Body, size: int) -> Iterator[Body]:
     """Yield a body's parts of ``size`` bytes, without copying where it can be read at any place."""
     if isinstance(body, (BytesBody, FileBody)):

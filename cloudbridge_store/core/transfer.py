@@ -14,7 +14,14 @@ from cloudbridge_store.checksums import combine_crc32
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import digests
 from cloudbridge_store.core.atomic import AtomicFile
-from cloudbridge_store.core.multipart import MiB, PartUploader, Target, decide_cut, refuse_single, upload_part_size
+from cloudbridge_store.core.multipart import (
+    PartUploader,
+    Target,
+    decide_cut,
+    growing_part_sizes,
+    refuse_single,
+    upload_part_size,
+)
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.progress import Progress, ProgressArgument
 from cloudbridge_store.core.source import (
@@ -25,14 +32,12 @@ from cloudbridge_store.core.source import (
     growing,
     local_error,
     open_data,
+    open_spool,
     split,
 )
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import IntegrityError, StoreError
-
-_PARTS_PER_SIZE = 1000
-"""A stream of unknown length doubles its part size every so many parts: 10,000 parts then hold more than 5 TiB."""
 
 
 def upload_data(
@@ -95,7 +100,7 @@ def _upload_pieces(
     if not session.capabilities.multipart:
         return _upload_spooled(target, pieces, options, progress)
     cut = decide_cut(session, config)
-    grouped = growing(pieces, _part_sizes(upload_part_size(session, cut, 0), session.capabilities.max_part))
+    grouped = growing(pieces, growing_part_sizes(session, cut))
     first = next(grouped, memoryview(b""))
     second = next(grouped, None)
     if second is None:
@@ -105,21 +110,11 @@ def _upload_pieces(
         return uploader.finish()
 
 
-def _part_sizes(size: int, largest: int) -> Iterator[int]:
-    while True:
-        for _ in range(_PARTS_PER_SIZE):
-            yield size
-        size = min(2 * size, largest)
-
-
 def _upload_spooled(target: Target, pieces: Iterator[memoryview], options: PutOptions, progress: Progress) -> Stored:
-    from tempfile import SpooledTemporaryFile  # here, as hardly any service needs it
-
-    with SpooledTemporaryFile(max_size=16 * MiB) as spool:
+    with open_spool() as spool:
         for piece in pieces:
             spool.write(piece)
-        body = SeekableBody(cast("BinaryIO", spool), 0, spool.tell())
-        return upload_body(target, body, options, None, progress)
+        return upload_body(target, SeekableBody(spool, 0, spool.tell()), options, None, progress)
 
 
 class _CountedBody(Body):

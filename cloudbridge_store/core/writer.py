@@ -6,10 +6,10 @@ import io
 from types import TracebackType
 from typing import Any, Self, cast
 
-from cloudbridge_store.core.multipart import PartUploader, Target, decide_cut, upload_part_size
+from cloudbridge_store.core.multipart import PartUploader, Target, decide_cut, growing_part_sizes, refuse_single
 from cloudbridge_store.core.progress import Progress
-from cloudbridge_store.core.source import BytesBody
-from cloudbridge_store.drivers.base import PutOptions
+from cloudbridge_store.core.source import BytesBody, SeekableBody, open_spool
+from cloudbridge_store.drivers.base import Body, PutOptions
 
 
 class ObjectWriter(io.BufferedIOBase):
@@ -17,13 +17,17 @@ class ObjectWriter(io.BufferedIOBase):
 
     Nothing is visible before. Leaving a ``with`` block by an exception, :meth:`abort`, or forgetting to close it leaves
     what was stored before. Memory: one part being filled and ``max_concurrency`` in flight.
+
+    :param split: the service takes parts; without, a temporary file holds what is to be sent at once.
     """
 
     def __init__(self, target: Target, options: PutOptions, *, split: bool) -> None:
         self._target = target
         self._options = options
         self._cut = decide_cut(target.session, None)
-        self._size = upload_part_size(target.session, self._cut, 0) if split else None
+        self._sizes = growing_part_sizes(target.session, self._cut)
+        self._size = next(self._sizes) if split else 0
+        self._spool = None if split else open_spool()
         self._buffer = bytearray()
         self._uploader: PartUploader | None = None
         self._written = 0
@@ -43,8 +47,10 @@ class ObjectWriter(io.BufferedIOBase):
             raise ValueError(message)
         view = memoryview(data).cast("B")
         self._written += len(view)
+        if self._spool is not None:
+            return self._spool.write(view)
         rest = view
-        while self._size is not None and len(self._buffer) + len(rest) > self._size:
+        while len(self._buffer) + len(rest) > self._size:
             room = self._size - len(self._buffer)
             self._buffer += rest[:room]
             rest = rest[room:]
@@ -56,6 +62,7 @@ class ObjectWriter(io.BufferedIOBase):
         if self._uploader is None:
             self._uploader = PartUploader(self._target, self._options, self._cut.concurrency, Progress(None, None))
         self._uploader.add(BytesBody(self._buffer))
+        self._size = next(self._sizes)
         self._buffer = bytearray()
 
     def abort(self) -> None:
@@ -63,6 +70,8 @@ class ObjectWriter(io.BufferedIOBase):
         if self.closed:
             return
         super().close()
+        if self._spool is not None:
+            self._spool.close()
         if self._uploader is not None:
             self._uploader.__exit__(None, None, None)
 
@@ -71,13 +80,20 @@ class ObjectWriter(io.BufferedIOBase):
         if self.closed:
             return
         super().close()
+        if self._spool is not None:
+            with self._spool as spool:
+                self._put(SeekableBody(spool, 0, self._written))
+        elif self._uploader is None:
+            self._put(BytesBody(self._buffer))
+        else:
+            with self._uploader as uploader:
+                uploader.add(BytesBody(self._buffer))
+                uploader.finish()
+
+    def _put(self, body: Body) -> None:
         session, bucket, key = self._target
-        if self._uploader is None:
-            session.call(session.driver.put_object, bucket, key, BytesBody(self._buffer), self._options)
-            return
-        with self._uploader as uploader:
-            uploader.add(BytesBody(self._buffer))
-            uploader.finish()
+        refuse_single(session, body.size)
+        session.call(session.driver.put_object, bucket, key, body, self._options)
 
     def __enter__(self) -> Self:
         return self

@@ -124,7 +124,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What to read: from ``start`` to before ``stop``, never nothing (``None``: to the end); conditions hold an ETag."""
+    """What to read: from ``start`` to before ``stop``, never nothing; ``None`` is the end. Conditions hold an ETag."""
 
     start: int = 0
     stop: int | None = None

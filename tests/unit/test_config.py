@@ -12,6 +12,7 @@ from cloudbridge_store.config import Config, ConfigKey, read_profiles, resolve
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
 
 KEYS = (
+    ConfigKey("toy_table", dict, "table"),
     ConfigKey("toy_text", str, "text"),
     ConfigKey("toy_number", int, "number", 3),
     ConfigKey("toy_flag", bool, "flag", True),
@@ -55,11 +56,23 @@ def test_flags_are_read_from_text(text, value):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"toy_flag": "perhaps"}, {"toy_number": "many"}, {"toy_number": 1.5}, {"toy_text": 3}, {"toy_number": True}],
+    [
+        {"toy_flag": "perhaps"},
+        {"toy_number": "many"},
+        {"toy_number": 1.5},
+        {"toy_text": 3},
+        {"toy_number": True},
+        {"toy_table": "[1]"},
+    ],
 )
 def test_a_wrong_type_is_refused_and_named(wrong):
     with pytest.raises(InvalidConfigurationException, match=next(iter(wrong))):
         resolve("toy", wrong, KEYS)
+
+
+def test_a_mapping_may_be_json(monkeypatch):
+    monkeypatch.setenv("TOY_TABLE", '{"https": "http://proxy:3128"}')
+    assert resolve("toy", {}, KEYS)["toy_table"] == {"https": "http://proxy:3128"}
 
 
 def test_a_wrong_secret_is_not_shown():

@@ -11,8 +11,7 @@ import pytest
 
 from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.core import source
-from cloudbridge_store.core.multipart import decide_cut, upload_part_size
-from cloudbridge_store.core.transfer import _part_sizes
+from cloudbridge_store.core.multipart import decide_cut, growing_part_sizes, upload_part_size
 from cloudbridge_store.testing.faults import Fault
 
 MiB = 2**20
@@ -219,7 +218,7 @@ def test_parts_grow_with_the_object(faulty):
     assert upload_part_size(session, cut, 5 * 2**40) * 10_000 >= 5 * 2**40
     with pytest.raises(errors.QuotaExceededError):
         upload_part_size(session, cut, 2**60)
-    sizes = _part_sizes(16 * MiB, 5 * 2**30)
+    sizes = growing_part_sizes(session, cut)
     assert sum(next(sizes) for _ in range(10_000)) > 5 * 2**40
 
 
@@ -242,7 +241,16 @@ def test_the_calls_settings_beat_the_configured_ones(faulty):
 def test_without_multipart_a_stream_of_unknown_length_is_spooled(faulty):
     provider = faulty()
     provider.driver.capabilities = replace(provider.capabilities, multipart=False, list_uploads=False)
-    assert target(provider).upload(Trickle(DATA)).content() == DATA
+    obj = target(provider)
+    assert obj.upload(Trickle(DATA)).content() == DATA
+    with obj.open("wb") as file:
+        file.write(DATA[:5])
+        file.write(DATA[5:])
+    assert obj.content() == DATA
+    with pytest.raises(LookupError), obj.open("wb") as file:
+        file.write(b"half")
+        raise LookupError
+    assert obj.content() == DATA
     provider.driver.capabilities = replace(provider.capabilities, max_put=1000)
     with pytest.raises(errors.UnsupportedOperationError, match="1000"):
         provider.storage.buckets.get("a-bucket").objects.create("x").upload(DATA)
