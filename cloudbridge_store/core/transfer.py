@@ -38,6 +38,7 @@ from cloudbridge_store.core.source import (
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import IntegrityError, StoreError
+from cloudbridge_store.sinks import Sink, open_sink
 
 
 def upload_data(
@@ -222,31 +223,18 @@ def _fetch(
         info, size = stream.info, stream.left
         progress.expect(size)
         if size <= cut.threshold or cut.concurrency == 1:
-            copy_stream(stream, _Sink(fd).write, progress)
+            _copy(stream, open_sink(fd, size), progress)
             return info
     fetcher = _RangeFetcher(target, fd, info, options.start, options.start + size, progress)
     fetcher.run(cut.part_size, cut.concurrency, verify=not options.ranged)
     return info
 
 
-def copy_stream(stream: ResumingStream, write: Callable[[memoryview], object], progress: Progress) -> None:
-    """Hand all of a stream to ``write``, a piece at a time, in one buffer."""
-    buffer = memoryview(bytearray(min(READ_SIZE, max(1, stream.left))))
-    while count := stream.readinto(buffer):
-        write(buffer[:count])
-        progress.add(count)
-
-
-class _Sink:
-    """Writes to a descriptor until all is written, which one call need not do."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def write(self, data: memoryview) -> None:
-        rest = data
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+def _copy(stream: ResumingStream, sink: Sink, progress: Progress) -> None:
+    with sink:
+        while count := stream.readinto(buffer := sink.buffer()):
+            sink.write(buffer[:count])
+            progress.add(count)
 
 
 class _RangeFetcher:
@@ -274,17 +262,15 @@ class _RangeFetcher:
         # A descriptor of its own: after an interrupt the file's may be closed, and its number be another file's.
         fd = os.dup(self._fd)
         digest = digests.Crc32()
+        buffer = memoryview(bytearray(min(READ_SIZE, (options.stop or self._stop) - options.start)))
         position = options.start - self._start
-
-        def write(data: memoryview) -> None:
-            nonlocal position
-            digest.update(data)
-            self._write_at(fd, data, position)
-            position += len(data)
-
         try:
             with closing(open_pinned(*self._target, options)) as stream:
-                copy_stream(stream, write, self._progress)
+                while count := stream.readinto(buffer):
+                    digest.update(buffer[:count])
+                    self._write_at(fd, buffer[:count], position)
+                    self._progress.add(count)
+                    position += count
         finally:
             os.close(fd)
         return options.start, digest.value

@@ -19,7 +19,7 @@ PACKAGE = ROOT.name
 
 # From the bottom up. A module imports from its own layer and from those below; a name stands for what is below it too.
 LAYERS = (
-    ("errors", "filesystem", "checksums"),
+    ("errors", "filesystem", "checksums", "sinks"),
     ("config",),
     ("drivers.base",),
     ("drivers",),
@@ -30,7 +30,7 @@ LAYERS = (
     ("interfaces", "testing", "cli", "sync", "integrations"),
 )
 OPEN_TO_DRIVERS = {
-    "errors", "config", "filesystem", "checksums", "drivers.base", "drivers.gateway", "drivers.presets",
+    "errors", "config", "filesystem", "checksums", "sinks", "drivers.base", "drivers.gateway", "drivers.presets",
 }  # fmt: skip
 OPEN_TO_FRONT_ENDS = {"", "errors", "config", "results", "drivers.base"}
 FRONT_ENDS = ("cli", "sync", "integrations")

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Self
 
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions
-from cloudbridge_store.drivers.local.content import identity, modified, write_all
+from cloudbridge_store.drivers.local.content import identity, modified
 from cloudbridge_store.drivers.local.control import Control
 from cloudbridge_store.drivers.local.staging import Staging
 from cloudbridge_store.filesystem import open_directory, sync_directory
+from cloudbridge_store.sinks import write_all
 
 _NAME = "user.cbs"
 _NOT_HERE = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM})

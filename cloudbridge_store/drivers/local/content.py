@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from cloudbridge_store.errors import ObjectChangedError, SourceChangedError
+from cloudbridge_store.sinks import open_sink, write_all
 
 if sys.platform != "win32":
     import fcntl
@@ -28,17 +29,16 @@ def receive(stream: BinaryIO, file: int, size: int) -> int:
 
     :raises SourceChangedError: the stream is shorter or longer.
     """
-    buffer = memoryview(bytearray(min(_PIECE, size + 1)))
     read_into = getattr(stream, "readinto", None) or _reader_into(stream)
     checksum = received = 0
-    # One byte more is asked for than is expected, so that a source that has grown is found out.
-    while count := read_into(buffer[: size + 1 - received]):
-        received += count
-        if received > size:
-            break
-        piece = buffer[:count]
-        checksum = zlib.crc32(piece, checksum)
-        write_all(file, piece)
+    with open_sink(file, size) as sink:
+        # One byte more is asked for than is expected, so that a source that has grown is found out.
+        while count := read_into(buffer := sink.buffer()[: size + 1 - received]):
+            received += count
+            if received > size:
+                break
+            checksum = zlib.crc32(buffer[:count], checksum)
+            sink.write(buffer[:count])
     if received != size:
         found = "more" if received > size else f"only {received}"
         message = f"the source was to have {size} bytes and has {found}"
@@ -56,12 +56,6 @@ class _reader_into:  # noqa: N801 - a function with a memory
         data = self._read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-
-def write_all(file: int, data: memoryview) -> None:
-    """Write all of ``data``, however little the system takes at a time."""
-    while (written := os.write(file, data)) < len(data):
-        data = data[written:]
 
 
 def copy_file(source: int, target: int, size: int, *, whole: bool = False) -> None:

@@ -23,12 +23,13 @@ from typing import Self
 from cloudbridge_store.checksums import combine_crc32
 from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.local.attributes import Attributes
-from cloudbridge_store.drivers.local.content import copy_file, identity, receive, write_all
+from cloudbridge_store.drivers.local.content import copy_file, identity, receive
 from cloudbridge_store.drivers.local.listing import make_token, read_token
 from cloudbridge_store.drivers.local.locks import try_lock, unlock_file
 from cloudbridge_store.drivers.local.objects import ObjectStore, OpenBucket
 from cloudbridge_store.errors import ConflictError, InvalidRequestError, NotFoundError, UploadNotFoundError
 from cloudbridge_store.filesystem import open_directory, sync_directory
+from cloudbridge_store.sinks import write_all
 
 MOST_PARTS = 10_000
 _TRAILER_BYTES = 4
