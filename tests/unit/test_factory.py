@@ -70,6 +70,28 @@ def test_classes_are_found_by_name():
     )
 
 
+def test_drivers_of_other_packages_are_found_by_their_entry_point(monkeypatch):
+    from importlib import metadata
+
+    point = metadata.EntryPoint("theirs", "cloudbridge_store.drivers.memory:MemoryDriver", registry.ENTRY_POINTS)
+    broken = metadata.EntryPoint("broken", "no_such_package_here:Driver", registry.ENTRY_POINTS)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point, broken] if group == point.group else [])
+    factory = CloudProviderFactory()
+    assert "theirs" in factory.list_providers()
+    provider = factory.create_provider("theirs", {})
+    assert provider.PROVIDER_ID == "theirs"
+    assert pickle.loads(pickle.dumps(provider)) == provider
+    with pytest.raises(MissingDependencyError, match="install what its package needs"):
+        factory.create_provider("broken", {})
+
+
+def test_a_fault_of_ours_is_not_called_a_missing_sdk(monkeypatch):
+    monkeypatch.setitem(registry.BUILT_IN, "faulty", registry.Row("cloudbridge_store.drivers.nowhere", "Driver"))
+    with pytest.raises(ModuleNotFoundError) as caught:
+        CloudProviderFactory().create_provider("faulty", {})
+    assert not isinstance(caught.value, MissingDependencyError)
+
+
 def test_registered_classes_belong_to_one_factory(caplog):
     factory = CloudProviderFactory()
     factory.register_provider_class(ToyProvider)

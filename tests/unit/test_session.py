@@ -10,7 +10,7 @@ import pytest
 
 from cloudbridge_store import errors
 from cloudbridge_store.core.operations import OPERATIONS
-from cloudbridge_store.drivers.base import Driver
+from cloudbridge_store.drivers.base import Driver, Failure
 from cloudbridge_store.testing.faults import Fault
 
 
@@ -166,6 +166,38 @@ def test_debug_log_names_every_operation(faulty, caplog):
         "faulty create_bucket a-bucket/None",
         "faulty put_object a-bucket/k",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, True),
+        (errors.PermissionDeniedError("may not list"), True),
+        (errors.AuthenticationError("who?"), errors.AuthenticationError),
+        (errors.ConnectionFailedError("no route"), errors.ConnectionFailedError),
+        (errors.ProviderInternalException("html"), errors.ProviderConnectionException),
+    ],
+)
+def test_authentication_is_about_who_we_are(faulty, error, outcome):
+    provider = faulty(*([] if error is None else [Fault("list_buckets", error, times=9)]))
+    if outcome is True:
+        assert provider.authenticate() is True
+        return
+    with pytest.raises(outcome) as caught:
+        provider.authenticate()
+    assert caught.value.operation == "list_buckets"
+
+
+def test_what_the_sdk_raises_is_wrapped_with_its_meaning(faulty, monkeypatch):
+    provider = faulty(Fault("head_object", OSError(5, "disk on fire")))
+    known = {"status": 507, "code": "EIO", "request_id": "r-1", "hint": "Check the disk"}
+    meaning = Failure(errors.QuotaExceededError, reason="no room", **known)
+    monkeypatch.setattr(provider.driver, "classify", lambda error: meaning)
+    with pytest.raises(errors.QuotaExceededError) as caught:
+        bucket_of(provider).objects.get("k")
+    assert {name: getattr(caught.value, name) for name in known} == known
+    assert isinstance(caught.value.__cause__, OSError)
+    assert "no room (status 507, code EIO, request r-1). Check the disk" in str(caught.value)
 
 
 def test_a_closed_provider_says_so(faulty):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -128,6 +130,53 @@ def test_a_producer_that_fails_stores_nothing_and_its_error_is_the_users(faulty,
         obj.upload(producer(), config)
     assert obj.content() == b"old"
     assert list(obj.bucket.list_uploads()) == []
+
+
+def test_an_abort_that_fails_does_not_hide_why(faulty, caplog):
+    provider = faulty(
+        Fault("upload_part", errors.PermissionDeniedError("no")), Fault("abort_upload", errors.IntegrityError("?"))
+    )
+    with pytest.raises(errors.PermissionDeniedError):
+        target(provider).upload(DATA, PARTS)
+    assert "could not be aborted" in caplog.text
+
+
+def test_one_part_at_a_time_needs_no_threads(faulty):
+    config = TransferConfig(threshold=1, part_size=5 * MiB, max_concurrency=1)
+    obj = target(faulty()).upload(DATA, config)
+    assert obj.content() == DATA
+    with pytest.raises(errors.PermissionDeniedError):
+        target(faulty(Fault("upload_part", errors.PermissionDeniedError("no")))).upload(DATA, config)
+
+
+def test_a_driver_may_sum_rewind_and_send_again(faulty, tmp_path):
+    provider = faulty()
+    inner = provider.driver._inner
+    original = inner.put_object
+
+    def put_object(bucket, key, body, options):
+        assert body.md5.hex() == hashlib.md5(DATA).hexdigest()
+        assert body.crc32 == zlib.crc32(DATA)
+        with body.open() as stream:
+            assert stream.read(1000) == DATA[:1000]
+            assert stream.seek(0) == stream.tell() == 0
+            assert stream.readable()
+            assert stream.seekable()
+            assert b"".join(iter(lambda: stream.read(2**20), b"")) == DATA
+            assert stream.seek(-5, io.SEEK_END) == len(DATA) - 5
+            assert stream.read() == DATA[-5:]
+        return original(bucket, key, body, options)
+
+    inner.put_object = put_object
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    seen = []
+    obj = target(provider).upload_from_file(path, progress=lambda done, total: seen.append(done))
+    assert obj.content() == DATA
+    assert seen[-1] == len(DATA)
+    obj.upload(io.BytesIO(DATA), progress=lambda done, total: seen.append(done))
+    assert seen[-1] == len(DATA)
+    del inner.put_object
 
 
 def test_an_interrupt_aborts_what_was_begun(faulty):
