@@ -31,14 +31,14 @@ class ConfigKey:
     kind: type
     help: str
     default: Any = None
-    environment: tuple[str, ...] = ()
-    """Environment variables, best first; empty stands for the upper-case name."""
+    environment: tuple[str, ...] | None = None
+    """Environment variables, best first; ``None`` stands for the upper-case name."""
     secret: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that are looked at, best first."""
-        return self.environment or (self.name.upper(),)
+        return (self.name.upper(),) if self.environment is None else self.environment
 
     def parse(self, value: Any) -> Any:
         """Return ``value`` in the key's type; text is read, anything else must be of it already.
@@ -47,7 +47,7 @@ class ConfigKey:
         """
         try:
             return _parse(self.kind, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             shown = "***" if self.secret else repr(value)
             message = f"config key {self.name} must be {_KIND_NAMES.get(self.kind, self.kind.__name__)}, not {shown}"
             raise InvalidConfigurationException(message) from None
@@ -114,7 +114,8 @@ COMMON_KEYS: Sequence[ConfigKey] = (
     _common("allow_http", bool, "permit plain http to hosts other than this one", False),
     _common("proxies", dict, "proxy URL by scheme, such as {'https': 'http://proxy:3128'}"),
     _common("user_agent", str, "text added to the User-Agent"),
-    ConfigKey("on_event", object, "called with an Event after every operation", None, ("",)),
+    ConfigKey("retry", object, "a RetryConfig, instead of retry_attempts", None, ()),
+    ConfigKey("on_event", object, "called with an Event after every operation", None, ()),
 )
 
 
@@ -193,8 +194,11 @@ class Settings:
         if values["on_event"] is not None and not callable(values["on_event"]):
             message = "config key on_event must be callable"
             raise InvalidConfigurationException(message)
-        retry = RetryConfig(attempts=values["retry_attempts"])
-        return cls(**{name: values[name] for name in own}, transfer=transfer, retry=retry)
+        retry = values["retry"] or RetryConfig(attempts=values["retry_attempts"])
+        if not isinstance(retry, RetryConfig):
+            message = f"config key retry must be a RetryConfig, not {retry!r}"
+            raise InvalidConfigurationException(message)
+        return cls(**{**{name: values[name] for name in own}, "transfer": transfer, "retry": retry})
 
 
 _POSITIVE = (

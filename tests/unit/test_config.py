@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudbridge_store import CloudProviderFactory, TransferConfig, config
+from cloudbridge_store import CloudProviderFactory, RetryConfig, TransferConfig, config
 from cloudbridge_store.config import Config, ConfigKey, read_profiles, resolve
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
 
@@ -60,6 +60,7 @@ def test_flags_are_read_from_text(text, value):
         {"toy_flag": "perhaps"},
         {"toy_number": "many"},
         {"toy_number": 1.5},
+        {"toy_number": float("inf")},
         {"toy_text": 3},
         {"toy_number": True},
         {"toy_table": "[1]"},
@@ -161,6 +162,14 @@ def test_every_key_has_a_line_of_help_and_is_listed():
     assert {"local_root", "local_layout", "read_timeout", "on_event"} <= set(names)
     assert len(names) == len(set(names))
     assert all(key.help for key in provider.config_keys())
+
+
+def test_retries_can_be_set_in_every_detail():
+    retry = RetryConfig(attempts=2, base=0.1, budget=5)
+    provider = CloudProviderFactory().create_provider("memory", {"retry": retry})
+    assert provider.session.settings.retry is retry
+    with pytest.raises(InvalidConfigurationException, match="RetryConfig"):
+        CloudProviderFactory().create_provider("memory", {"retry": 3})
 
 
 def test_the_profile_file_is_where_the_system_keeps_such_files(monkeypatch):
