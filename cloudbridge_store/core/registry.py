@@ -35,7 +35,6 @@ class Resolved(NamedTuple):
 
 BUILT_IN: dict[str, Row] = {
     "aws": Row("cloudbridge_store.drivers.aws", "AwsDriver", "aws"),
-    "aws": Row("cloudbridge_store.drivers.aws", "AwsDriver", "aws"),
     "local": Row("cloudbridge_store.drivers.local", "LocalDriver"),
     "memory": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "mock": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
