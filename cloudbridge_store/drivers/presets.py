@@ -62,7 +62,7 @@ class S3Preset:
     """Creating a bucket names the region; otherwise the endpoint decides."""
     force_https: bool = False
     storage_classes: tuple[str, ...] = ("STANDARD",)
-    """Examples; any other is taken too."""
+    """Those that may be asked for."""
     max_metadata_bytes: int = 2048
     notes: str = ""
 
@@ -139,7 +139,7 @@ _HELP: Mapping[str, str] = {
     "delete_digest": "what goes with a batch of deletions: crc32, md5 or sha256",
     "location_constraint": "creating a bucket names the region",
     "force_https": "plain http is refused",
-    "storage_classes": "storage classes, with commas",
+    "storage_classes": "storage classes that may be asked for, with commas",
     "max_metadata_bytes": "bytes of metadata that an object can have",
 }
 
@@ -202,7 +202,7 @@ _BOTH = frozenset({"if_none_match", "if_match"})
 _CEPH = S3Preset(
     "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False, object_lock=True,
     conditional_put=frozenset({"if_none_match"}),
-    notes="the operator defines storage classes; conditions are not kept when a multipart upload is completed",
+    notes="its operator's own storage classes go into s3_storage_classes; the end of a multipart upload keeps no condition",
 )  # fmt: skip
 
 _PLAIN = S3Preset(
