@@ -202,7 +202,7 @@ _BOTH = frozenset({"if_none_match", "if_match"})
 _CEPH = S3Preset(
     "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False, object_lock=True,
     conditional_put=frozenset({"if_none_match"}),
-    notes="its operator's own storage classes go into s3_storage_classes; the end of a multipart upload keeps no condition",
+    notes="its operator's own storage classes go into s3_storage_classes; a multipart upload keeps no condition",
 )  # fmt: skip
 
 _PLAIN = S3Preset(
