@@ -1,14 +1,19 @@
 """An S3 service for tests: moto, in a process of its own, on a free port of this machine.
 
-``python moto.py PORT`` serves; :class:`MotoServer` starts that and stops it. Two things that moto does not do are done
-around it, so that the suite needs no exceptions: requests go in one at a time, as parallel writes of one key make moto
-answer 500, and signed URLs are checked, as moto believes any signature.
+``python moto.py PORT`` serves; :class:`MotoServer` starts that and stops it. What moto 5.2 gets wrong is put right around
+it, so that the suite needs no exceptions:
+
+* Parallel writes of one key make it answer 500: requests go in one at a time.
+* It believes any signature: those of signed URLs are checked here.
+* It answers 500 to a part of an upload that is not there, and finds an upload under any key: both are 404 here.
+* It cuts a list of buckets to ``max-buckets`` and gives no token for the rest: it is not told of the limit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import re
 import socket
 import subprocess
@@ -55,20 +60,40 @@ class MotoServer:
         self._process.stderr.close()
 
 
-class SignedUrls:
-    """Lets a signed URL pass only if its signature (AWS Signature Version 4, in the query) and its time are right."""
+class Corrected:
+    """moto with its faults put right. Signatures are AWS Signature Version 4, in the query."""
 
     def __init__(self, app):
         self._app = app
         self._lock = threading.Lock()
 
     def __call__(self, environ, start_response):
-        if "X-Amz-" in environ.get("QUERY_STRING", "") and not self._is_right(environ):
-            answer = b"<Error><Code>AccessDenied</Code><Message>signature or time</Message></Error>"
-            start_response("403 Forbidden", [("Content-Type", "text/xml"), ("Content-Length", str(len(answer)))])
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer]
+        query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+        if any(name.startswith("X-Amz-") for name in query) and not self._is_right(environ):
+            return self._refuse(environ, start_response, "403 Forbidden", "AccessDenied")
         with self._lock:
+            if "uploadId" in query and self._is_unknown(environ["PATH_INFO"], query["uploadId"]):
+                return self._refuse(environ, start_response, "404 Not Found", "NoSuchUpload")
+            if "max-buckets" in query:
+                environ["QUERY_STRING"] = ""
+                environ["RAW_URI"] = environ["REQUEST_URI"] = environ["PATH_INFO"]
             return list(self._app(environ, start_response))
+
+    def _refuse(self, environ, start_response, status, code):
+        answer = f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode()
+        start_response(status, [("Content-Type", "text/xml"), ("Content-Length", str(len(answer)))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer]
+
+    def _is_unknown(self, path, upload_id):
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.s3.models import s3_backends
+
+        bucket, _, key = path.encode("latin-1").decode().lstrip("/").partition("/")
+        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
+        if found is None:
+            return False
+        return upload_id not in found.multiparts or found.multiparts[upload_id].key_name != key
 
     def _is_right(self, environ):
         pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
@@ -119,7 +144,7 @@ def serve(port):
     from werkzeug.serving import run_simple
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = SignedUrls(DomainDispatcherApplication(create_backend_app))
+    app = Corrected(DomainDispatcherApplication(create_backend_app))
     run_simple("127.0.0.1", port, app, threaded=True)
 
 

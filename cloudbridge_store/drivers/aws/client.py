@@ -20,8 +20,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.drivers.aws.translate import parse_time
+from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException
 
 POOL_SIZE = 50
@@ -144,7 +144,13 @@ def make_client(plan: Plan, region: str | None = None) -> Any:
     config, settings = plan.config, plan.settings
     try:
         session = _make_session(config)
-        region = region or config["aws_region_name"] or session.get_config_variable("region") or plan.preset.default_region or "us-east-1"
+        region = (
+            region
+            or config["aws_region_name"]
+            or session.get_config_variable("region")
+            or plan.preset.default_region
+            or "us-east-1"
+        )
         client = boto3.Session(botocore_session=session).client(
             "s3",
             region_name=region,

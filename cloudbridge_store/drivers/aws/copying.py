@@ -49,9 +49,7 @@ class Copy:
         else:
             parameters = {**describing(options), **conditions(options), "MetadataDirective": "REPLACE"}
             parameters["TaggingDirective"] = "REPLACE" if service.preset.tagging else None
-        answer = service.send(
-            "copy_object", Bucket=self.to_bucket, Key=self.to_key, **self._parameters, **parameters
-        )
+        answer = service.send("copy_object", Bucket=self.to_bucket, Key=self.to_key, **self._parameters, **parameters)
         result = answer.get("CopyObjectResult", {})
         return replace(stored(result, service.preset), version=stored({**answer, **result}, service.preset).version)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 import boto3
@@ -53,6 +54,7 @@ from cloudbridge_store.errors import (
     StoreError,
 )
 
+_MD5 = re.compile("[0-9a-f]{32}")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -114,9 +116,9 @@ class AwsDriver(Driver):
             self._service.send("head_bucket", Bucket=bucket)
         except ClientError as error:
             status = errors.status_of(error)
-            if status == 404:
+            if status == HTTPStatus.NOT_FOUND:
                 return
-            if status not in (301, 403):
+            if status not in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN):
                 raise
         raise DuplicateResourceException("a bucket of that name exists", bucket=bucket)
 
@@ -146,7 +148,7 @@ class AwsDriver(Driver):
         try:
             answer = self._service.send("head_object", Bucket=bucket, Key=key, ChecksumMode=self._checksum_mode)
         except ClientError as error:
-            if errors.status_of(error) != 404:
+            if errors.status_of(error) != HTTPStatus.NOT_FOUND:
                 raise
             missing = self._which_is_missing(bucket, key, error)
             raise missing from missing.__cause__
@@ -159,7 +161,7 @@ class AwsDriver(Driver):
             try:
                 self._service.send("head_bucket", Bucket=bucket)
             except ClientError as other:
-                if errors.status_of(other) != 404:
+                if errors.status_of(other) != HTTPStatus.NOT_FOUND:
                     return error
                 missing = "there is no such bucket"
                 return errors.reworded(BucketNotFoundError, missing, error, bucket=bucket, key=key)
@@ -185,7 +187,7 @@ class AwsDriver(Driver):
         try:
             return self._get(bucket, key, options, ranged=options.ranged)
         except ClientError as error:
-            if options.start > 0 or errors.classify(error) is None or errors.status_of(error) != 416:
+            if options.start > 0 or errors.status_of(error) != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
         # Only an empty object has nothing from 0 on.
         download = self._get(bucket, key, options, ranged=False)
@@ -219,7 +221,7 @@ class AwsDriver(Driver):
     def _sent(self, answer: Mapping[str, Any]) -> tuple[int, int, int]:
         """Return where the answer starts, its length, and the object's size."""
         length = int(require(answer, "ContentLength"))
-        if answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+        if answer["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.PARTIAL_CONTENT:
             return 0, length, length
         found = _CONTENT_RANGE.fullmatch(require(answer, "ContentRange"))
         if not found:
@@ -251,7 +253,7 @@ class AwsDriver(Driver):
         return stored(answer, service.preset)
 
     def _compare(self, etag: str, body: Body) -> None:
-        if len(etag) == 32 and etag != body.md5.hex():
+        if _MD5.fullmatch(etag) and etag != body.md5.hex():
             raise IntegrityError(f"the service stored content of MD5 {etag}, {body.md5.hex()} was sent")
 
     def _condition_failed(self, error: ClientError, options: PutOptions, bucket: str, key: str) -> Exception:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
 from botocore import exceptions
@@ -156,6 +157,9 @@ _BY_STATUS: Mapping[int, Meaning] = {
     509: Meaning(ThrottledError, "always"),
 }
 
+# S3 names a code in all of these; somebody else answered.
+_NEVER_WITHOUT_CODE = frozenset({200, 301, 302, 303, 307, 308, 400, 403, 404, 405})
+
 _TLS = "The server's certificate was not accepted: set ca_bundle, or check the endpoint's name"
 _CHAIN = "Give aws_access_key and aws_secret_key, a profile, or set aws_anonymous"
 
@@ -261,21 +265,23 @@ def _meaning(status: int | None, code: str, operation: str, *, named: bool) -> M
         return Meaning(ConflictError)
     if code in _BY_CODE:
         return _BY_CODE[code]
-    if status == 404 and operation == "HeadBucket":
+    if status == HTTPStatus.NOT_FOUND and operation == "HeadBucket":
         return Meaning(BucketNotFoundError)
     bare = code in ("", str(status)) and not operation.startswith("Head") and not named
-    if bare and status is not None and status != 401 and (status < 304 or 400 <= status < 408):
+    if bare and status in _NEVER_WITHOUT_CODE:
         return Meaning(ProviderInternalException, hint=NOT_S3)
     return meaning_of_status(status)
 
 
 def meaning_of_status(status: int | None) -> Meaning:
     """Return what an HTTP status says where the error's code says nothing."""
+    if status is None:
+        return Meaning(ProviderInternalException, hint=NOT_S3)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status is not None and status >= 500:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Meaning(ServiceUnavailableError, "idempotent")
-    if status is not None and 400 <= status < 500:
+    if status >= HTTPStatus.BAD_REQUEST:
         return Meaning(InvalidRequestError)
     if status in (301, 307):
         return Meaning(InvalidRequestError, hint=_REGION)

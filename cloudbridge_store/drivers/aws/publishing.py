@@ -37,7 +37,9 @@ _DASHED_WEBSITES = frozenset(
 )
 
 
-def sign_url(service: Service, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> Any:
+def sign_url(
+    service: Service, bucket: str, key: str, method: Method, seconds: int, options: SignOptions
+) -> SignedRequest:
     """Sign one method on one object."""
     parameters: dict[str, Any] = {"Bucket": bucket, "Key": key}
     headers = {}

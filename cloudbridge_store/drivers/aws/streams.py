@@ -21,7 +21,7 @@ class BodyStream:
         raw = getattr(body, "_raw_stream", None)
         self._raw = raw
         source = None if raw is None or getattr(raw, "chunked", True) else getattr(raw, "_fp", None)
-        self._source = source if hasattr(source, "readinto") else body
+        self._source: Any = source if hasattr(source, "readinto") else body
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Receive bytes in place; 0 only at the end. :raises ConnectionFailedError: the end came early."""

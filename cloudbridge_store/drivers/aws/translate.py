@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cloudbridge_store.drivers.aws.errors import NOT_S3
-from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
+from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import ProviderInternalException
 
 _HEADERS = {
