@@ -1,7 +1,7 @@
 """An S3 service for tests: moto, in a process of its own, on a free port of this machine.
 
-``python moto.py PORT`` serves; :class:`MotoServer` starts that and stops it. What moto 5.2 gets wrong is put right around
-it, so that the suite needs no exceptions:
+``python moto.py PORT`` serves; :class:`MotoServer` starts that and stops it. What moto 5.2 gets wrong is put right
+around it, so that the suite needs no exceptions:
 
 * Parallel writes of one key make it answer 500: requests go in one at a time.
 * It believes any signature: those of signed URLs are checked here.

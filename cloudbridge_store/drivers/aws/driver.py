@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import boto3
 from botocore.exceptions import ClientError
@@ -162,7 +162,7 @@ class AwsDriver(Driver):
                 self._service.send("head_bucket", Bucket=bucket)
             except ClientError as other:
                 if errors.status_of(other) != HTTPStatus.NOT_FOUND:
-                    return error
+                    return cast("Exception", error)
                 missing = "there is no such bucket"
                 return errors.reworded(BucketNotFoundError, missing, error, bucket=bucket, key=key)
         return errors.reworded(ObjectNotFoundError, "there is no such object", error, bucket=bucket, key=key)
@@ -259,7 +259,7 @@ class AwsDriver(Driver):
     def _condition_failed(self, error: ClientError, options: PutOptions, bucket: str, key: str) -> Exception:
         """Return the failed condition where S3 answers that what should match is missing."""
         if options.if_match is None or errors.code_of(error) != "NoSuchKey":
-            return error
+            return cast("Exception", error)
         reason = "there is no object that could have this ETag"
         return errors.reworded(PreconditionFailedError, reason, error, bucket=bucket, key=key)
 
