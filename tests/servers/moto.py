@@ -6,6 +6,7 @@ around it, so that the suite needs no exceptions:
 * Parallel writes of one key make it answer 500: requests go in one at a time.
 * It believes any signature: those of signed URLs are checked here.
 * It answers 500 to a part of an upload that is not there, and finds an upload under any key: both are 404 here.
+* Its HTTP server drops headers with an underscore: names of metadata come and go with a dot in its place.
 * It cuts a list of buckets to ``max-buckets`` and gives no token for the rest: it is not told of the limit.
 """
 
@@ -25,6 +26,7 @@ from urllib.parse import parse_qsl, quote
 
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 _PATIENCE = 60
+_METADATA = "x-amz-meta-"
 
 
 class MotoServer:
@@ -78,7 +80,14 @@ class Corrected:
             if "max-buckets" in query:
                 environ["QUERY_STRING"] = ""
                 environ["RAW_URI"] = environ["REQUEST_URI"] = environ["PATH_INFO"]
-            return list(self._app(environ, start_response))
+            return list(self._app(environ, self._renaming(start_response)))
+
+    def _renaming(self, start_response):
+        def start(status, headers, *rest):
+            names = [(name.replace(".", "_") if name.lower().startswith(_METADATA) else name) for name, _ in headers]
+            return start_response(status, list(zip(names, (value for _, value in headers), strict=True)), *rest)
+
+        return start
 
     def _refuse(self, environ, start_response, status, code):
         answer = f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode()
@@ -141,11 +150,19 @@ def serve(port):
     import logging
 
     from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import run_simple
+    from werkzeug.serving import WSGIRequestHandler, run_simple
+
+    class Handler(WSGIRequestHandler):
+        def make_environ(self):
+            environ = super().make_environ()
+            for name, value in self.headers.items():
+                if name.lower().startswith(_METADATA) and "_" in name:
+                    environ[f"HTTP_{name.upper().replace('_', '.').replace('-', '_')}"] = value
+            return environ
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = Corrected(DomainDispatcherApplication(create_backend_app))
-    run_simple("127.0.0.1", port, app, threaded=True)
+    run_simple("127.0.0.1", port, app, threaded=True, request_handler=Handler)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.presets import S3Preset
-from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException
+from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
 
 POOL_SIZE = 50
 _BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
@@ -115,7 +115,14 @@ class Service:
         if bucket is not None and not _BUCKET.fullmatch(bucket):
             raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
         given = {name: value for name, value in parameters.items() if value is not None}
-        answer: dict[str, Any] = getattr(self.client, operation)(**given)
+        try:
+            answer: dict[str, Any] = getattr(self.client, operation)(**given)
+        except HTTPClientError as error:
+            # What the body raised while it was sent is not the connection's fault.
+            cause = error.kwargs.get("error")
+            if isinstance(cause, StoreError):
+                raise cause from None
+            raise
         return answer
 
     def accepted(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

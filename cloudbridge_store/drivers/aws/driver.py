@@ -15,7 +15,7 @@ from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, uploads
 from cloudbridge_store.drivers.aws.client import Plan, Service
 from cloudbridge_store.drivers.aws.settings import CONFIG_KEYS, capabilities_of, choose_endpoint, choose_preset
-from cloudbridge_store.drivers.aws.streams import BodyStream
+from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
     describing,
@@ -239,7 +239,7 @@ class AwsDriver(Driver):
                     "put_object",
                     Bucket=bucket,
                     Key=key,
-                    Body=stream,
+                    Body=SentStream(stream, body.size),
                     ContentLength=body.size,
                     **uploads.digest(service, body),
                     **conditions(options),
@@ -336,6 +336,9 @@ class AwsDriver(Driver):
         return copying.get_tags(self._service, bucket, key)
 
     def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        if not tags:
+            self._service.send("delete_object_tagging", Bucket=bucket, Key=key)
+            return
         self._service.send("put_object_tagging", Bucket=bucket, Key=key, Tagging={"TagSet": tag_set(tags)})
 
     def set_public(self, bucket: str, *, public: bool) -> None:

@@ -14,6 +14,7 @@ from cloudbridge_store.errors import ProviderInternalException
 
 MAX_PAGE = 1000
 _SEPARATOR = "\0"
+_LAST_CHARACTER = "\U0010ffff"
 
 
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
@@ -77,12 +78,14 @@ def _next_token(answer: Mapping[str, Any], items: list[ObjectInfo], prefixes: li
     if "NextContinuationToken" in answer:
         return str(answer["NextContinuationToken"])
     if "NextMarker" in answer:
-        return _text(answer["NextMarker"], encoded=encoded)
-    # Version 1 names the next marker only with a delimiter, and not on every service.
+        marker = _text(answer["NextMarker"], encoded=encoded)
+        return f"{marker}{_LAST_CHARACTER}" if marker in prefixes else marker
+    # Version 1 names the next marker only with a delimiter, and not on every service. A marker that is a prefix itself
+    # would bring that prefix again on some; what begins with it and goes on with the last character is behind it.
     last = [items[-1].key] if items else []
     if not last and not prefixes:
         raise ProviderInternalException("the page is not the last and holds nothing", hint=NOT_S3)
-    return max([*last, *prefixes[-1:]])
+    return max([*last, *(f"{each}{_LAST_CHARACTER}" for each in prefixes[-1:])])
 
 
 def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:

@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from typing import Any, BinaryIO
 
-from cloudbridge_store.errors import ConnectionFailedError
+from cloudbridge_store.errors import ConnectionFailedError, SourceChangedError
+
+
+class SentStream:
+    """A body on its way: exactly the bytes announced. A service would wait for those that are missing.
+
+    :raises SourceChangedError: when it has more or fewer.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._size = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes; none only at the end."""
+        left = self._size - self._stream.tell()
+        data = self._stream.read(left if size < 0 else min(size, left))
+        if (not data and left and size) or (len(data) == left and self._goes_on()):
+            message = f"the source does not have the {self._size} bytes it was said to have"
+            raise SourceChangedError(message)
+        return data
+
+    def _goes_on(self) -> bool:
+        end = self._stream.tell()
+        more = self._stream.read(1)
+        self._stream.seek(end)
+        return bool(more)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move, as a signature needs to read all and begin again."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
 
 
 class BodyStream:

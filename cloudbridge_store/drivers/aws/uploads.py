@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
     describing,
@@ -52,7 +53,7 @@ def send_part(service: Service, bucket: str, key: str, upload_id: str, number: i
             Key=key,
             UploadId=upload_id,
             PartNumber=number,
-            Body=stream,
+            Body=SentStream(stream, body.size),
             ContentLength=body.size,
             **digest(service, body),
         )

@@ -24,9 +24,9 @@ def test_chain_is_not_asked_before_the_first_request(no_network, monkeypatch):
 
 
 def test_no_credentials_at_all_is_an_authentication_error():
-    with CloudProviderFactory().create_provider("aws", {"s3_endpoint_url": LOOPBACK}) as provider:
-        with pytest.raises(AuthenticationError) as caught:
-            provider.storage.buckets.get("some-bucket")
+    provider = CloudProviderFactory().create_provider("aws", {"s3_endpoint_url": LOOPBACK})
+    with provider, pytest.raises(AuthenticationError) as caught:
+        provider.storage.buckets.get("some-bucket")
     assert "aws_access_key" in caught.value.hint
 
 
@@ -81,7 +81,7 @@ def test_cloudbridges_keys_for_compute_are_ignored(make):
 @pytest.mark.parametrize(
     ("config", "host"),
     [
-        ({"aws_region_name": "eu-west-1"}, "bucket.s3.eu-west-1.amazonaws.com"),
+        ({"aws_region_name": "eu-west-1", "s3_addressing_style": "virtual"}, "bucket.s3.eu-west-1.amazonaws.com"),
         ({"aws_region_name": "eu-west-1", "s3_addressing_style": "path"}, "s3.eu-west-1.amazonaws.com"),
         ({"aws_region_name": "cn-north-1"}, "bucket.s3.cn-north-1.amazonaws.com.cn"),
         ({"s3_endpoint_url": "https://example.org"}, "example.org"),

@@ -76,7 +76,11 @@ LOCAL = [
     (exceptions.ResponseStreamingError(error="x"), errors.IntegrityError, "idempotent"),
     (exceptions.FlexibleChecksumError(error_msg="x"), errors.IntegrityError, "idempotent"),
     (exceptions.ParamValidationError(report="x"), errors.InvalidRequestError, "no"),
-    (exceptions.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED]"), errors.ConnectionFailedError, "no"),
+    (
+        exceptions.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED]"),
+        errors.ConnectionFailedError,
+        "no",
+    ),
     (ssl.SSLCertVerificationError("x"), errors.ConnectionFailedError, "no"),
     (exceptions.SSLError(endpoint_url="x", error="EOF"), errors.ConnectionFailedError, "idempotent"),
 ]
