@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Self, cast
 
@@ -58,6 +59,12 @@ _MD5 = re.compile("[0-9a-f]{32}")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
+@cache
+def _aws_regions(partition: str) -> tuple[str, ...]:
+    # boto3 reads its list of all services for this.
+    return tuple(boto3.Session().get_available_regions("s3", partition))
+
+
 class AwsDriver(Driver):
     """Objects of S3, or of a service that speaks its protocol.
 
@@ -71,7 +78,7 @@ class AwsDriver(Driver):
         self._service = Service(plan)
         self._creating = threading.Lock()
         anonymous = bool(plan.config["aws_anonymous"])
-        self.capabilities = capabilities_of(plan.preset, anonymous=anonymous, locations=bool(self.regions()))
+        self.capabilities = capabilities_of(plan.preset, anonymous=anonymous, locations=plan.preset.location_constraint)
 
     @classmethod
     def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:
@@ -139,7 +146,7 @@ class AwsDriver(Driver):
         known = preset.regions
         if preset.name == "aws":
             partition = self._service.client.meta.partition
-            known = tuple(boto3.Session().get_available_regions("s3", partition))
+            known = _aws_regions(partition)
         return (own, *sorted(set(known) - {own}))
 
     # Objects
