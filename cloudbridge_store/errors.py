@@ -7,6 +7,7 @@ the class is that one too, so ``except FileNotFoundError`` works::
     ├── WaitStateException
     ├── InvalidConfigurationException (ValueError)
     │   ├── UnknownProviderError (NotImplementedError)
+    │   │   └── ProviderRetiredError                   the service is gone; the message has what takes its place
     │   └── MissingDependencyError (ImportError)
     ├── InvalidNameException (ValueError)              a bucket name or an object key, refused before any request
     │   ├── InvalidLabelException                      an object key
@@ -67,6 +68,10 @@ class InvalidConfigurationException(CloudBridgeBaseException, ValueError):
 
 class UnknownProviderError(InvalidConfigurationException, NotImplementedError):
     """No provider of that name is registered."""
+
+
+class ProviderRetiredError(UnknownProviderError):
+    """The service that the name stands for is gone; the message says what to use in its place."""
 
 
 class MissingDependencyError(InvalidConfigurationException, ImportError):

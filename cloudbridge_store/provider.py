@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -64,15 +65,24 @@ class CloudProvider:
 
     def __init__(self, config: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         driver_class = self.driver_class or registry.load(self.PROVIDER_ID)
-        self._keys = (*driver_class.config_keys, *COMMON_KEYS)
         self.config = Config(config)
+        fixed, defaults = self._implied_settings()
+        own_keys = (replace(key, default=defaults.get(key.name, key.default)) for key in driver_class.config_keys)
+        self._keys = (*own_keys, *COMMON_KEYS)
         self.config.secret_keys = frozenset(key.name for key in self._keys if key.secret)
-        values = resolve(self.PROVIDER_ID, self.config, self._keys)
+        values = resolve(self.PROVIDER_ID, {**self.config, **fixed}, self._keys)
         settings = Settings.from_values(values)
         own = {key.name: values[key.name] for key in driver_class.config_keys}
         self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings)
         self.storage = StorageService(self)
         _ = self.session.driver  # so that values which cannot work together are refused now
+
+    def _implied_settings(self) -> tuple[dict[str, str], dict[str, str]]:
+        if self.driver_class:
+            return {}, {}  # a driver of its own need not know the keys
+        fixed, defaults = registry.implied_settings(self.PROVIDER_ID)
+        given = {key for key in fixed if self.config.get(key)}
+        return {key: value for key, value in fixed.items() if key not in given}, {} if given else defaults
 
     @property
     def name(self) -> str:
@@ -159,16 +169,19 @@ class CloudProvider:
         return type(self), (dict(self.config),)
 
 
-@cache
 def provider_class(name: str) -> type[CloudProvider]:
     """Return the class of a provider that the registry knows; its driver is imported when one is made.
 
     :raises UnknownProviderError: it knows none of that name.
     """
-    if name not in registry.BUILT_IN and name not in set(registry.names()):
-        registry.load(name)
-    title = f"{_CLASS_NAMES.get(name, name.title().replace('_', ''))}CloudProvider"
-    members = {"PROVIDER_ID": name, "is_mock": name in _MOCKS, "__module__": __name__, "__doc__": f"Provider {name}."}
+    return _class_of(registry.provider_id(name))
+
+
+@cache
+def _class_of(name: str) -> type[CloudProvider]:
+    title = f"{_CLASS_NAMES.get(name, name.title().replace('_', '').replace('-', ''))}CloudProvider"
+    is_mock = registry.resolve(name).driver in _MOCKS
+    members = {"PROVIDER_ID": name, "is_mock": is_mock, "__module__": __name__, "__doc__": f"Provider {name}."}
     return type(title, (CloudProvider,), members)
 
 

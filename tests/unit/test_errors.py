@@ -83,6 +83,7 @@ def test_a_transfer_error_keeps_its_failures():
     [
         errors.InvalidNameException("n"), errors.InvalidLabelException("l"), errors.InvalidValueException("p", 3, "hint"),
         errors.WaitStateException("w"), errors.MissingDependencyError("m"), errors.UnknownProviderError("u"),
+        errors.ProviderRetiredError("r"),
     ],
 )  # fmt: skip
 def test_the_others_travel_too(error):

@@ -25,7 +25,7 @@ class ToyProvider(CloudProvider):
 def test_provider_list_is_plain_text():
     names = {name: value for name, value in vars(ProviderList).items() if not name.startswith("_")}
     assert names["AWS"] == "aws"
-    assert all(type(value) is str and name == value.upper() for name, value in names.items())
+    assert all(type(value) is str and name == value.upper().replace("-", "_") for name, value in names.items())
     assert getattr(ProviderList, "OPENSTACK") == "openstack"  # noqa: B009 - as its users do
 
 

@@ -1,0 +1,122 @@
+"""Copies within the service."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cloudbridge_store.drivers.aws import uploads
+from cloudbridge_store.drivers.aws.client import Service
+from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, stored
+from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, Part, PutOptions, Stored
+from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError
+
+LARGEST_COPY = 5 * GiB
+PART_SIZE = 512 * MiB
+_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy: what the source is now, and where it goes."""
+
+    service: Service
+    bucket: str
+    source: ObjectInfo
+    to_bucket: str
+    to_key: str
+
+    @property
+    def _parameters(self) -> dict[str, Any]:
+        origin = {"Bucket": self.bucket, "Key": self.source.key}
+        return {"CopySource": origin, "CopySourceIfMatch": quoted(self.source.etag)}
+
+    def run(self, options: PutOptions | None) -> Stored:
+        """Copy in one request where that is possible, else by parts."""
+        service = self.service
+        conditional = options is not None and options.conditional
+        if self.source.size > LARGEST_COPY or (conditional and not service.trusted):
+            return self._by_parts(options or self._description())
+        if options is None and (self.bucket, self.source.key) == (self.to_bucket, self.to_key):
+            # S3 refuses a copy onto itself that describes nothing anew.
+            options = self._description()
+        parameters: dict[str, Any]
+        if options is None:
+            # Only the storage class does not come along by itself.
+            parameters = {"MetadataDirective": "COPY", "StorageClass": self._storage_class()}
+            parameters["TaggingDirective"] = "COPY" if service.preset.tagging else None
+        else:
+            parameters = {**describing(options), **conditions(options), "MetadataDirective": "REPLACE"}
+            parameters["TaggingDirective"] = "REPLACE" if service.preset.tagging else None
+        answer = service.send("copy_object", Bucket=self.to_bucket, Key=self.to_key, **self._parameters, **parameters)
+        result = answer.get("CopyObjectResult", {})
+        return replace(stored(result, service.preset), version=stored({**answer, **result}, service.preset).version)
+
+    def _storage_class(self) -> str | None:
+        name = self.source.storage_class
+        return None if name == "STANDARD" else name
+
+    def _description(self) -> PutOptions:
+        tags = {}
+        if self.service.preset.tagging:
+            tags = get_tags(self.service, self.bucket, self.source.key)
+        source = self.source
+        return PutOptions(
+            source.content_type, source.headers or {}, source.metadata or {}, tags, storage_class=self._storage_class()
+        )
+
+    def _by_parts(self, options: PutOptions) -> Stored:
+        service = self.service
+        if not service.preset.multipart_copy:
+            raise UnsupportedOperationError("this service cannot copy by parts", bucket=self.to_bucket, key=self.to_key)
+        upload_id = uploads.start(service, self.to_bucket, self.to_key, options)
+        try:
+            with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
+                parts = list(pool.map(lambda number: self._copy_part(upload_id, number), self._numbers()))
+            return uploads.finish(service, self.to_bucket, self.to_key, upload_id, parts, options)
+        except BaseException:
+            uploads.abort(service, self.to_bucket, self.to_key, upload_id)
+            raise
+
+    def _part_size(self) -> int:
+        return max(PART_SIZE, -(-self.source.size // self.service.preset.max_parts))
+
+    def _numbers(self) -> range:
+        return range(1, max(1, -(-self.source.size // self._part_size())) + 1)
+
+    def _copy_part(self, upload_id: str, number: int) -> Part:
+        start = (number - 1) * self._part_size()
+        stop = min(start + self._part_size(), self.source.size)
+        answer = self.service.send(
+            "upload_part_copy",
+            Bucket=self.to_bucket,
+            Key=self.to_key,
+            UploadId=upload_id,
+            PartNumber=number,
+            # An empty object has no range.
+            CopySourceRange=f"bytes={start}-{stop - 1}" if stop > start else None,
+            **self._parameters,
+        )
+        return Part(number, etag_of(answer["CopyPartResult"]), stop - start)
+
+
+def copy(
+    service: Service,
+    source: ObjectInfo,
+    bucket: str,
+    to_bucket: str,
+    to_key: str,
+    options: PutOptions | None,
+    source_etag: str | None,
+) -> Stored:
+    """Copy an object as it is now. :raises PreconditionFailedError: ``source_etag`` differs."""
+    if source_etag not in (None, source.etag):
+        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=source.key)
+    return Copy(service, bucket, source, to_bucket, to_key).run(options)
+
+
+def get_tags(service: Service, bucket: str, key: str) -> dict[str, str]:
+    """Return an object's tags."""
+    answer = service.send("get_object_tagging", Bucket=bucket, Key=key)
+    return {each["Key"]: each["Value"] for each in answer.get("TagSet", ())}

@@ -1,0 +1,112 @@
+"""Pages of buckets, objects and uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from cloudbridge_store.drivers.aws.client import Service
+from cloudbridge_store.drivers.aws.errors import NOT_S3
+from cloudbridge_store.drivers.aws.translate import require
+from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page, UploadInfo
+from cloudbridge_store.errors import ProviderInternalException
+
+MAX_PAGE = 1000
+_SEPARATOR = "\0"
+_LAST_CHARACTER = "\U0010ffff"
+
+
+def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
+    """List buckets. A service without pages answers all of them each time; then a token is the last name."""
+    kind, _, position = (token or "").partition(":")
+    given = position if kind == "token" else None
+    answer = service.send("list_buckets", MaxBuckets=min(limit, MAX_PAGE), ContinuationToken=given)
+    buckets = [
+        BucketInfo(each["Name"], each.get("CreationDate"), each.get("BucketRegion"))
+        for each in require(answer, "Buckets")
+    ]
+    buckets.sort()
+    if kind == "after":
+        buckets = [each for each in buckets if each.name > position]
+    if len(buckets) > limit:
+        return Page(buckets[:limit], f"after:{buckets[limit - 1].name}")
+    following = answer.get("ContinuationToken")
+    return Page(buckets, f"token:{following}" if following and following != given else None)
+
+
+def list_objects(
+    service: Service, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int, token: str | None
+) -> Page[ObjectInfo]:
+    """List objects by the call that the service has."""
+    common = {
+        "Bucket": bucket,
+        "Prefix": prefix or None,
+        "Delimiter": delimiter or None,
+        "MaxKeys": max(1, min(limit, MAX_PAGE)),
+        "EncodingType": "url" if service.preset.list_url_encode else None,
+    }
+    if service.preset.list_version == 1:
+        answer = service.send("list_objects", Marker=token or start_after or None, **common)
+    else:
+        answer = service.send(
+            "list_objects_v2", StartAfter=None if token else start_after or None, ContinuationToken=token, **common
+        )
+    # A page of HTML can be well-formed XML; it says nothing about being the last.
+    truncated = require(answer, "IsTruncated")
+    encoded = answer.get("EncodingType") == "url"
+    items = [_object(each, encoded=encoded) for each in answer.get("Contents", ())]
+    prefixes = [_text(each["Prefix"], encoded=encoded) for each in answer.get("CommonPrefixes", ())]
+    return Page(items, _next_token(answer, items, prefixes, encoded=encoded) if truncated else None, prefixes)
+
+
+def _object(entry: Mapping[str, Any], *, encoded: bool) -> ObjectInfo:
+    return ObjectInfo(
+        unquote_plus(entry["Key"]) if encoded else entry["Key"],
+        entry["Size"],
+        entry["LastModified"],
+        entry["ETag"].strip('"'),
+        storage_class=entry.get("StorageClass", "STANDARD"),
+    )
+
+
+def _text(value: str, *, encoded: bool) -> str:
+    return unquote_plus(value) if encoded else value
+
+
+def _next_token(answer: Mapping[str, Any], items: list[ObjectInfo], prefixes: list[str], *, encoded: bool) -> str:
+    if "NextContinuationToken" in answer:
+        return str(answer["NextContinuationToken"])
+    if "NextMarker" in answer:
+        marker = _text(answer["NextMarker"], encoded=encoded)
+        return f"{marker}{_LAST_CHARACTER}" if marker in prefixes else marker
+    # Version 1 names the next marker only with a delimiter, and not on every service. A marker that is a prefix itself
+    # would bring that prefix again on some; what begins with it and goes on with the last character is behind it.
+    last = [items[-1].key] if items else []
+    if not last and not prefixes:
+        raise ProviderInternalException("the page is not the last and holds nothing", hint=NOT_S3)
+    return max([*last, *(f"{each}{_LAST_CHARACTER}" for each in prefixes[-1:])])
+
+
+def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:
+    """List unfinished uploads; a token holds both markers."""
+    key, _, upload_id = (token or "").partition(_SEPARATOR)
+    answer = service.send(
+        "list_multipart_uploads",
+        Bucket=bucket,
+        Prefix=prefix or None,
+        MaxUploads=max(1, min(limit, MAX_PAGE)),
+        KeyMarker=key or None,
+        UploadIdMarker=upload_id or None,
+        EncodingType="url" if service.preset.list_url_encode else None,
+    )
+    truncated = require(answer, "IsTruncated")
+    encoded = answer.get("EncodingType") == "url"
+    items = [
+        UploadInfo(each["UploadId"], _text(each["Key"], encoded=encoded), each.get("Initiated"))
+        for each in answer.get("Uploads", ())
+    ]
+    if not truncated:
+        return Page(items)
+    following = _text(require(answer, "NextKeyMarker"), encoded=encoded)
+    return Page(items, f"{following}{_SEPARATOR}{answer.get('NextUploadIdMarker', '')}")

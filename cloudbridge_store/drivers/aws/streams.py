@@ -1,0 +1,87 @@
+"""An object's bytes as they arrive."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO
+
+from cloudbridge_store.errors import ConnectionFailedError, SourceChangedError
+
+
+class SentStream:
+    """A body on its way: exactly the bytes announced. A service would wait for those that are missing.
+
+    :raises SourceChangedError: when it has more or fewer.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._size = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes; none only at the end."""
+        left = self._size - self._stream.tell()
+        data = self._stream.read(left if size < 0 else min(size, left))
+        if (not data and left and size) or (len(data) == left and self._goes_on()):
+            message = f"the source does not have the {self._size} bytes it was said to have"
+            raise SourceChangedError(message)
+        return data
+
+    def _goes_on(self) -> bool:
+        end = self._stream.tell()
+        more = self._stream.read(1)
+        self._stream.seek(end)
+        return bool(more)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move, as a signature needs to read all and begin again."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
+
+
+class BodyStream:
+    """The body of a GET, received in place. Nothing is decompressed.
+
+    :param body: botocore's StreamingBody.
+    :param length: bytes that the service announced.
+    """
+
+    def __init__(self, body: Any, length: int) -> None:
+        self._body = body
+        self._left = length
+        # urllib3 makes a copy of every piece; what it reads from does not. Both names are private, and may be missing.
+        raw = getattr(body, "_raw_stream", None)
+        self._raw = raw
+        source = None if raw is None or getattr(raw, "chunked", True) else getattr(raw, "_fp", None)
+        self._source: Any = source if hasattr(source, "readinto") else body
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Receive bytes in place; 0 only at the end. :raises ConnectionFailedError: the end came early."""
+        view = buffer[: self._left]
+        if not view:
+            return 0
+        count = int(self._source.readinto(view))
+        if not count:
+            message = f"the connection ended {self._left} bytes early"
+            raise ConnectionFailedError(message)
+        self._left -= count
+        if not self._left:
+            self._release()
+        return count
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes; none only at the end."""
+        buffer = bytearray(min(size, self._left) if size >= 0 else self._left)
+        return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
+
+    def close(self) -> None:
+        """Give up what is left: the connection is closed, unless all has arrived."""
+        self._body.close()
+
+    def _release(self) -> None:
+        # All has been read: the connection can serve the next request.
+        if self._raw is not None and hasattr(self._raw, "release_conn"):
+            self._raw.release_conn()
