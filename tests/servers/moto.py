@@ -5,7 +5,8 @@ around it, so that the suite needs no exceptions:
 
 * Parallel writes of one key make it answer 500: requests go in one at a time.
 * It believes any signature: those of signed URLs are checked here.
-* It answers 500 to a part of an upload that is not there, and finds an upload under any key: both are 404 here.
+* It answers 500 to a part of an upload that is not there, finds an upload under any key, and answers 500 where the tags
+  of a missing object are deleted: all are 404 here.
 * Its HTTP server drops headers with an underscore: names of metadata come and go with a dot in its place.
 * It cuts a list of buckets to ``max-buckets`` and gives no token for the rest: it is not told of the limit.
 """
@@ -49,12 +50,18 @@ class MotoServer:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
             except OSError:
-                time.sleep(0.05)
+                self._pause()
             else:
                 return
         self.stop()
         message = f"moto did not answer within {_PATIENCE} s"
         raise RuntimeError(message)
+
+    def _pause(self):
+        try:
+            self._process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            pass
 
     def stop(self):
         self._process.terminate()
@@ -77,6 +84,8 @@ class Corrected:
         with self._lock:
             if "uploadId" in query and self._is_unknown(environ["PATH_INFO"], query["uploadId"]):
                 return self._refuse(environ, start_response, "404 Not Found", "NoSuchUpload")
+            if environ["REQUEST_METHOD"] == "DELETE" and "tagging" in query and self._is_missing(environ["PATH_INFO"]):
+                return self._refuse(environ, start_response, "404 Not Found", "NoSuchKey")
             if "max-buckets" in query:
                 environ["QUERY_STRING"] = ""
                 environ["RAW_URI"] = environ["REQUEST_URI"] = environ["PATH_INFO"]
@@ -94,15 +103,23 @@ class Corrected:
         start_response(status, [("Content-Type", "text/xml"), ("Content-Length", str(len(answer)))])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer]
 
-    def _is_unknown(self, path, upload_id):
+    def _find(self, path):
+        """Return moto's bucket, if it has it, and the key that a path names."""
         from moto.core import DEFAULT_ACCOUNT_ID
         from moto.s3.models import s3_backends
 
         bucket, _, key = path.encode("latin-1").decode().lstrip("/").partition("/")
-        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
-        if found is None:
+        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket), key
+
+    def _is_unknown(self, path, upload_id):
+        bucket, key = self._find(path)
+        if bucket is None:
             return False
-        return upload_id not in found.multiparts or found.multiparts[upload_id].key_name != key
+        return upload_id not in bucket.multiparts or bucket.multiparts[upload_id].key_name != key
+
+    def _is_missing(self, path):
+        bucket, key = self._find(path)
+        return bucket is not None and key not in bucket.keys
 
     def _is_right(self, environ):
         pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
