@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import closing
 
@@ -55,9 +56,8 @@ def test_the_first_failure_stops_it_when_all_under_way_have_ended():
         for _ in results:
             pass
     assert ended.is_set()
-    assert not [
-        thread for thread in threading.enumerate() if thread.name.startswith("cloudbridge_") and thread.is_alive()
-    ]
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if re.fullmatch(r"cloudbridge_\d+", name)] == []
 
 
 def test_a_source_that_fails_is_the_users_error():
