@@ -164,8 +164,9 @@ class StoreError(CloudBridgeBaseException):
 
     def add_context(self, **context: Any) -> Self:
         """Fill in what is not known yet; what the raiser said stays."""
+        unsaid = {"attempts": 1, "outcome": "not_applied"}
         for name, value in context.items():
-            if getattr(self, name) in (None, "") or name in ("attempts", "outcome"):
+            if getattr(self, name) in (None, "", unsaid.get(name)):
                 setattr(self, name, value)
         return self
 

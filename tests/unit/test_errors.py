@@ -55,6 +55,8 @@ def test_store_errors_say_where_and_what_and_travel(cls):
 def test_what_the_raiser_said_stays():
     error = errors.ObjectNotFoundError("gone", bucket="theirs").add_context(bucket="ours", key="k")
     assert (error.bucket, error.key) == ("theirs", "k")
+    error = errors.IntegrityError("stored, but wrong", outcome="applied").add_context(outcome="not_applied", attempts=2)
+    assert (error.outcome, error.attempts) == ("applied", 2)
 
 
 def test_unknown_context_is_a_mistake():
