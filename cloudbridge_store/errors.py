@@ -122,6 +122,10 @@ _CONTEXT = (
 )
 
 
+_UNSAID: Mapping[str, Any] = {"attempts": 1, "outcome": "not_applied", "hint": ""}
+"""What stands in a field, where it is not ``None``, until somebody says otherwise."""
+
+
 class StoreError(CloudBridgeBaseException):
     """An operation failed. The fields say which, where and how often it was tried; ``__cause__`` has the SDK's error.
 
@@ -154,9 +158,8 @@ class StoreError(CloudBridgeBaseException):
     def __init__(self, reason: str = "", **context: Any) -> None:
         super().__init__(reason)
         self.reason = reason
-        defaults: dict[str, Any] = {"attempts": 1, "outcome": "not_applied", "hint": ""}
         for name in _CONTEXT:
-            setattr(self, name, context.pop(name, defaults.get(name)))
+            setattr(self, name, context.pop(name, _UNSAID.get(name)))
         if context:
             unexpected = ", ".join(sorted(context))
             message = f"unexpected context: {unexpected}"
@@ -164,9 +167,8 @@ class StoreError(CloudBridgeBaseException):
 
     def add_context(self, **context: Any) -> Self:
         """Fill in what is not known yet; what the raiser said stays."""
-        unsaid = {"attempts": 1, "outcome": "not_applied"}
         for name, value in context.items():
-            if getattr(self, name) in (None, "", unsaid.get(name)):
+            if getattr(self, name) in (None, _UNSAID.get(name)):
                 setattr(self, name, value)
         return self
 

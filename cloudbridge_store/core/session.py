@@ -154,8 +154,7 @@ class Session:
         failure: StoreError | None,
     ) -> None:
         bucket, key = subject(method, args)
-        sent = sum(argument.size for argument in args if isinstance(argument, Body))
-        event = Event(method.__name__, self.provider, bucket, key, seconds, attempts, sent, failure)
+        event = Event(method.__name__, self.provider, bucket, key, seconds, attempts, body_size(args), failure)
         where = f"{self.provider} {event.operation} {bucket}/{key}"
         _log.debug("%s: %.6f s, %d attempts, %s", where, seconds, attempts, failure or "ok")
         if self.settings.on_event is not None:
@@ -219,6 +218,11 @@ def subject(method: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str | No
     return args[0], args[1] if about == "object" else None
 
 
+def body_size(args: tuple[Any, ...]) -> int:
+    """Return the bytes that a call of a contract method sends."""
+    return sum(argument.size for argument in args if isinstance(argument, Body))
+
+
 class _Recovery:
     """What happens after a first attempt failed."""
 
@@ -256,7 +260,7 @@ class _Recovery:
         import tenacity  # here, because most programs never see a failure that passes
 
         settings = self._session.settings
-        size = sum(argument.size for argument in self._args if isinstance(argument, Body))
+        size = body_size(self._args)
         return tenacity.Retrying(
             # The budget last, so that no token is taken in vain.
             stop=tenacity.stop_after_attempt(settings.retry.attempts)
