@@ -239,7 +239,7 @@ def _is_loopback(host: str) -> bool:
 def is_aws(endpoint: str | None) -> bool:
     """Say whether an endpoint is one of AWS itself."""
     host = urlsplit(endpoint).hostname or "" if endpoint else "amazonaws.com"
-    return host.endswith(("amazonaws.com", "amazonaws.com.cn", ".api.aws"))
+    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
 def _register_handlers(client: Any, plan: Plan) -> None:

@@ -7,6 +7,7 @@ pytest.importorskip("boto3")
 from botocore import UNSIGNED
 
 from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store.drivers.aws.client import is_aws
 from cloudbridge_store.drivers.base import SignOptions
 from cloudbridge_store.errors import AuthenticationError, BucketNotFoundError, InvalidConfigurationException
 
@@ -95,6 +96,21 @@ def test_addresses(make, no_network, config, host):
     assert driver.public_url("bucket", "a b/ü").endswith("/a%20b/%C3%BC")
     signed = driver.sign_url("bucket", "a", "PUT", 60, SignOptions("x/y"))
     assert (signed.headers, "X-Amz-Signature=" in signed.url) == ({"Content-Type": "x/y"}, True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "trusted"),
+    [
+        (None, True),
+        ("https://s3.eu-west-1.amazonaws.com", True),
+        ("https://s3.cn-north-1.amazonaws.com.cn", True),
+        ("https://evilamazonaws.com", False),
+        ("https://amazonaws.com.example.org", False),
+        ("https://notapi.aws", False),
+    ],
+)
+def test_a_host_that_only_looks_like_aws_is_not_trusted(endpoint, trusted):
+    assert is_aws(endpoint) is trusted
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "ä", "a?b"])
