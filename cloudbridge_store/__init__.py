@@ -9,7 +9,7 @@ from cloudbridge_store.buckets import Bucket, BucketService
 from cloudbridge_store.config import RetryConfig, TransferConfig
 from cloudbridge_store.contents import BucketObjectService
 from cloudbridge_store.core.session import Event
-from cloudbridge_store.drivers.base import Capabilities, SignedRequest
+from cloudbridge_store.drivers.base import Capabilities, Encryption, SignedForm, SignedRequest
 from cloudbridge_store.factory import CloudProviderFactory, ProviderList
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.provider import CloudProvider, StorageService
@@ -26,11 +26,13 @@ __all__ = [
     "Capabilities",
     "CloudProvider",
     "CloudProviderFactory",
+    "Encryption",
     "Event",
     "MultipartUpload",
     "ProviderList",
     "ResultList",
     "RetryConfig",
+    "SignedForm",
     "SignedRequest",
     "StorageService",
     "TransferConfig",

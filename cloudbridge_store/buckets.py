@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from os import PathLike
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.contents import BucketObjectService
 from cloudbridge_store.core import checks, directories
-from cloudbridge_store.core.bulk import delete_keys
+from cloudbridge_store.core.bulk import delete_keys, delete_versions
 from cloudbridge_store.core.checks import PutKeywords
 from cloudbridge_store.core.directories import Patterns
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
-from cloudbridge_store.drivers.base import BucketInfo, Page, UploadInfo
-from cloudbridge_store.errors import NotFoundError
+from cloudbridge_store.drivers.base import BucketInfo, Page, RuleKind, UploadInfo
+from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.resources import CloudResource, search, utc_text
 from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
 from cloudbridge_store.uploads import MultipartUpload
@@ -151,14 +151,21 @@ class Bucket(CloudResource):
     def delete(self, delete_contents: bool = False) -> None:
         """Delete it.
 
-        :param delete_contents: delete its objects first, and its unfinished uploads.
+        :param delete_contents: delete its objects first, with all their versions, and its unfinished uploads.
         :raises BucketNotEmptyError: it still holds objects.
         """
         if delete_contents:
             if self._session.capabilities.list_uploads:
                 self.abort_uploads()
             delete_keys(self._session, self.name, (obj.name for obj in self.objects))
-        self._session.call(self._session.driver.delete_bucket, self.name)
+        try:
+            self._session.call(self._session.driver.delete_bucket, self.name)
+        except BucketNotEmptyError:
+            if not (delete_contents and self._session.capabilities.versions):
+                raise
+            versions = ((obj.name, obj.version) for obj in self.objects.versions())
+            delete_versions(self._session, self.name, versions)
+            self._session.call(self._session.driver.delete_bucket, self.name)
 
     def list_uploads(self, prefix: str = "") -> Iterator[MultipartUpload]:
         """Yield the multipart uploads that were neither completed nor aborted, by key."""
@@ -243,6 +250,24 @@ class Bucket(CloudResource):
         job = directories.DirectoryDownload(target, directory, choice, config, overwrite=overwrite)
         return job.run(progress, checks.positive("max_workers", max_workers), errors)
 
+    @property
+    def versioning(self) -> bool:
+        """Whether it keeps versions of what is written now. :raises UnsupportedOperationError:"""
+        self._session.require("versions", "keep versions")
+        return self._session.call(self._session.driver.get_versioning, self.name)
+
+    def enable_versioning(self) -> None:
+        """Keep every version of its objects from now on. :raises UnsupportedOperationError:"""
+        self._set_versioning(enabled=True)
+
+    def suspend_versioning(self) -> None:
+        """Keep no more versions; those that were kept stay. :raises UnsupportedOperationError:"""
+        self._set_versioning(enabled=False)
+
+    def _set_versioning(self, *, enabled: bool) -> None:
+        self._session.require("versions", "keep versions")
+        self._session.call(self._session.driver.set_versioning, self.name, enabled=enabled)
+
     def make_public(self) -> None:
         """Let everybody read its objects. :raises UnsupportedOperationError:"""
         self._set_public(public=True)
@@ -267,6 +292,29 @@ class Bucket(CloudResource):
         """
         self._session.require("cdn", "put a bucket behind a CDN")
         return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=ttl)
+
+    def disable_website(self) -> None:
+        """Serve it no more. :raises UnsupportedOperationError:"""
+        self._session.require("website", "serve a bucket as a website")
+        self._session.call(self._session.driver.set_website, self.name, None, None)
+
+    def get_rules(self, kind: RuleKind) -> list[dict[str, Any]]:
+        """Return its rules for ``"cors"`` or for the ``"lifecycle"`` of its objects, in the service's own form.
+
+        :raises UnsupportedOperationError: the service has no such rules.
+        """
+        self._refuse_rules(kind)
+        return [dict(rule) for rule in self._session.call(self._session.driver.get_rules, self.name, kind)]
+
+    def set_rules(self, kind: RuleKind, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Replace its rules of one kind, in the service's own form; none removes them. See :meth:`get_rules`."""
+        self._refuse_rules(kind)
+        self._session.call(self._session.driver.set_rules, self.name, kind, [dict(rule) for rule in rules])
+
+    def _refuse_rules(self, kind: RuleKind) -> None:
+        if kind not in self._session.capabilities.rules:
+            message = f"this provider has no rules of kind {kind}"
+            raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID, bucket=self.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known about it as values that ``json.dumps`` accepts."""

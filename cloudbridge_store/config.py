@@ -114,6 +114,7 @@ COMMON_KEYS: Sequence[ConfigKey] = (
     _common("allow_http", bool, "permit plain http to hosts other than this one", False),
     _common("proxies", dict, "proxy URL by scheme, such as {'https': 'http://proxy:3128'}"),
     _common("user_agent", str, "text added to the User-Agent"),
+    _common("keys", str, "portable, or literal to reach odd keys that other programs stored", "portable"),
     ConfigKey("retry", object, "a RetryConfig, instead of retry_attempts", None, ()),
     ConfigKey("on_event", object, "called with an Event after every operation", None, ()),
 )
@@ -176,6 +177,8 @@ class Settings:
     allow_http: bool = False
     proxies: Mapping[str, str] | None = None
     user_agent: str | None = None
+    keys: str = "portable"
+    """``literal`` also takes keys with dot segments and control characters, as other programs may have stored them."""
     on_event: Callable[[Any], None] | None = None
 
     @classmethod
@@ -191,6 +194,9 @@ class Settings:
         except InvalidValueException as error:
             message = f"config key multipart_*: {error}"
             raise InvalidConfigurationException(message) from None
+        if values["keys"] not in ("portable", "literal"):
+            message = f"config key keys must be portable or literal, not {values['keys']!r}"
+            raise InvalidConfigurationException(message)
         if values["on_event"] is not None and not callable(values["on_event"]):
             message = "config key on_event must be callable"
             raise InvalidConfigurationException(message)

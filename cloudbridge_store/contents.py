@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 from cloudbridge_store.core import checks
 from cloudbridge_store.core.bulk import delete_keys
 from cloudbridge_store.core.checks import PutKeywords
+from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.source import Data
-from cloudbridge_store.drivers.base import ObjectInfo, Page
-from cloudbridge_store.errors import NotFoundError
+from cloudbridge_store.drivers.base import (
+    Encryption,
+    FormOptions,
+    ObjectInfo,
+    Page,
+    ReadOptions,
+    SignedForm,
+    VersionInfo,
+)
+from cloudbridge_store.errors import InvalidValueException, NotFoundError
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.resources import search
 from cloudbridge_store.results import Fetch, ResultList, every_item, one_page, page_limit
@@ -34,24 +43,32 @@ class BucketObjectService:
     def _session(self) -> Session:
         return self.provider.session
 
-    def create(self, name: str) -> BucketObject:
+    def create(self, name: str, *, encryption: Encryption | None = None) -> BucketObject:
         """Return a handle for an object to be uploaded. Checks the name and sends nothing.
 
+        :param encryption: with a customer's key: the one that the handle writes and reads with.
         :raises InvalidLabelException: a key that would not be stored faithfully.
         """
-        return BucketObject(self.bucket, checks.object_key(self._session, name))
+        key = checks.object_key(self._session, name)
+        return BucketObject(self.bucket, key, source=checks.read_source(self._session, None, encryption))
 
-    def get(self, name: str) -> BucketObject | None:
+    def get(
+        self, name: str, *, version: str | None = None, encryption: Encryption | None = None
+    ) -> BucketObject | None:
         """Return an object, or ``None`` if there is none of that name, nor its bucket: few services tell which.
 
+        :param version: bind the object to this version of it.
+        :param encryption: the customer's key that it was encrypted with.
         :raises StoreError: anything but not-found, such as a lack of permission.
+        :raises UnsupportedOperationError: the service has no versions, or takes no keys.
         """
-        key = checks.object_key(self._session, name)
+        target = Target(self._session, self.bucket.name, checks.object_key(self._session, name))
+        source = checks.read_source(self._session, version, encryption)
         try:
-            info = self._session.call(self._session.driver.head_object, self.bucket.name, key)
+            info = target.head(source)
         except NotFoundError:
             return None
-        return BucketObject(self.bucket, key, info)
+        return BucketObject(self.bucket, target.key, info, source=source)
 
     def exists(self, name: str) -> bool:
         """Say whether there is an object of that name."""
@@ -122,6 +139,54 @@ class BucketObjectService:
 
     def _make(self, info: ObjectInfo) -> BucketObject:
         return BucketObject(self.bucket, info.key, info, partial=True)
+
+    def versions(self, prefix: str | None = None) -> Iterator[BucketObject]:
+        """Yield all versions of all objects, and the marks of their deletions, by key and the newest of a key first.
+
+        :raises UnsupportedOperationError: the service keeps no versions.
+        """
+        session, bucket = self._session, self.bucket.name
+        session.require("versions", "keep versions")
+        beginning = checks.key_prefix(session, prefix)
+
+        def fetch(limit: int, token: str | None) -> Page[VersionInfo]:
+            return session.call(session.driver.list_versions, bucket, prefix=beginning, limit=limit, token=token)
+
+        return every_item(fetch, self._make_version, size=session.capabilities.max_page)
+
+    def _make_version(self, found: VersionInfo) -> BucketObject:
+        source = ReadOptions(version=found.info.version)
+        return BucketObject(self.bucket, found.info.key, found.info, partial=True, source=source, mark=found)
+
+    def sign_form(
+        self,
+        name: str | None = None,
+        expires_in: int = 3600,
+        *,
+        prefix: str | None = None,
+        min_size: int = 0,
+        max_size: int | None = None,
+        content_type: str | None = None,
+    ) -> SignedForm:
+        """Return a form by which a browser can store one object, without credentials.
+
+        :param name: the object's name, or :param prefix: how it begins; the browser's file name follows.
+        :param expires_in: seconds.
+        :param min_size: bytes, as is ``max_size``.
+        :param content_type: the type that the form must carry; any, by default.
+        :raises UnsupportedOperationError: the provider cannot sign forms.
+        """
+        self._session.require("sign_form", "sign forms")
+        if (name is None) == (prefix is None):
+            raise InvalidValueException("name", name, "either a name or a prefix")
+        sizes = (min_size, max_size if max_size is not None else min_size)
+        if not all(isinstance(size, int) and size >= 0 for size in sizes) or sizes[0] > sizes[1]:
+            raise InvalidValueException("max_size", max_size, "bytes, from min_size on")
+        seconds = checks.expiry(self._session, expires_in)
+        kind = checks.optional_header("content_type", content_type)
+        options = FormOptions(name is None, min_size, max_size, kind)
+        key = checks.key_prefix(self._session, prefix) if name is None else checks.object_key(self._session, name)
+        return self._session.call(self._session.driver.sign_form, self.bucket.name, key, seconds, options)
 
     def delete_many(self, objects: Iterable[BucketObject | str]) -> int:
         """Delete objects in batches and return how many were asked for; missing ones are fine.

@@ -15,10 +15,14 @@ the class is that one too, so ``except FileNotFoundError`` works::
     ├── InvalidValueException (ValueError)             any other argument, refused before any request
     └── StoreError                                     says operation, provider, bucket, key, status, code, attempts
         ├── ProviderInternalException                  the service answered what it should not
-        │   └── ServiceUnavailableError                5xx
+        │   ├── ServiceUnavailableError                5xx
+        │   └── ForeignAnswerError                     what answered is not such a service at all
         ├── ProviderConnectionException
         │   ├── AuthenticationError (PermissionError)  who we are is not accepted
+        │   │   ├── CredentialsExpiredError
+        │   │   └── ClockSkewError                     this machine's clock is wrong
         │   ├── ConnectionFailedError (ConnectionError)
+        │   │   └── CertificateError                   the server could not prove who it is
         │   └── OperationTimeoutError (TimeoutError)
         ├── PermissionDeniedError (PermissionError)    who we are is known, and may not
         ├── NotFoundError (FileNotFoundError)
@@ -32,7 +36,8 @@ the class is that one too, so ``except FileNotFoundError`` works::
         │   └── ObjectChangedError                     replaced while it was being read
         ├── NotModifiedError                           a conditional read found nothing new
         ├── InvalidRequestError (ValueError)           the service refused the arguments themselves
-        │   └── InvalidRangeError
+        │   ├── InvalidRangeError
+        │   └── WrongRegionError                       the bucket is in another region
         ├── IntegrityError                             bytes or checksums differ; nothing was kept
         ├── SourceChangedError                         the file being uploaded changed meanwhile
         ├── ThrottledError
@@ -213,6 +218,10 @@ class ServiceUnavailableError(ProviderInternalException):
     """The service is failing (5xx); trying again later may help."""
 
 
+class ForeignAnswerError(ProviderInternalException):
+    """What answered does not speak the service's protocol: a wrong address, a proxy, or a login page."""
+
+
 class ProviderConnectionException(StoreError):
     """The service cannot be reached, or does not accept who we are."""
 
@@ -221,8 +230,20 @@ class AuthenticationError(ProviderConnectionException, PermissionError):
     """The credentials are missing, wrong or expired."""
 
 
+class CredentialsExpiredError(AuthenticationError):
+    """The credentials were valid and are no more."""
+
+
+class ClockSkewError(AuthenticationError):
+    """The signature's time is not the service's: this machine's clock is wrong."""
+
+
 class ConnectionFailedError(ProviderConnectionException, ConnectionError):
     """The connection could not be made, or broke."""
+
+
+class CertificateError(ConnectionFailedError):
+    """The server's certificate was not accepted; nothing was sent."""
 
 
 class OperationTimeoutError(ProviderConnectionException, TimeoutError):
@@ -279,6 +300,10 @@ class InvalidRequestError(StoreError, ValueError):
 
 class InvalidRangeError(InvalidRequestError):
     """The range starts beyond the object's end."""
+
+
+class WrongRegionError(InvalidRequestError):
+    """The bucket, or the signature, belongs to another region of the service."""
 
 
 class IntegrityError(StoreError):

@@ -6,26 +6,31 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, Unpack, cast
 
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import checks, transfer
 from cloudbridge_store.core.checks import PutKeywords
-from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import Progress, ProgressArgument
 from cloudbridge_store.core.source import Data
 from cloudbridge_store.core.streams import ObjectReader, ResumingStream
 from cloudbridge_store.core.writer import ObjectWriter, TextWriter
-from cloudbridge_store.drivers.base import Method, ObjectInfo, ReadOptions, SignedRequest, SignOptions
-from cloudbridge_store.errors import InvalidValueException, UnsupportedOperationError
-from cloudbridge_store.resources import CloudResource, utc_text
+from cloudbridge_store.descriptions import DescribedObject
+from cloudbridge_store.drivers.base import (
+    Encryption,
+    Method,
+    PutOptions,
+    ReadOptions,
+    SignedForm,
+    SignedRequest,
+    SignOptions,
+)
+from cloudbridge_store.errors import InvalidValueException, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.uploads import MultipartUpload
 
 if TYPE_CHECKING:
     from cloudbridge_store.buckets import Bucket
-    from cloudbridge_store.core.session import Session
-    from cloudbridge_store.provider import CloudProvider
 
 _BUFFER_SIZE = 128 * 1024
 
@@ -37,115 +42,21 @@ class Writable(Protocol):
         """Take all of the bytes."""
 
 
-class BucketObject(CloudResource):
-    """An object, or the name of one to come. What describes it is asked for once, when it is first needed."""
+class BucketObject(DescribedObject):
+    """An object, or the name of one to come. What describes it is asked for once, when it is first needed.
 
-    __slots__ = ("_info", "_name", "_partial", "bucket")
+    One that :meth:`versions` or ``get(version=...)`` answered is that version: it is what is read, and what is deleted.
+    """
 
-    def __init__(self, bucket: Bucket, name: str, info: ObjectInfo | None = None, *, partial: bool = False) -> None:
-        self.bucket = bucket
-        self._name = name
-        self._info = info
-        self._partial = partial
-        """Whether ``_info`` comes from a listing, which may leave out what is ``None`` in it."""
-
-    @property
-    def name(self) -> str:
-        """Its key."""
-        return self._name
-
-    @property
-    def provider(self) -> CloudProvider:
-        """Whose it is."""
-        return self.bucket.provider
-
-    @property
-    def _session(self) -> Session:
-        return self.bucket.provider.session
-
-    @property
-    def _target(self) -> Target:
-        return Target(self._session, self.bucket.name, self._name)
-
-    # What describes it
-
-    def refresh(self) -> None:
-        """Ask the service again. :raises NotFoundError: it is gone."""
-        self._info = None
-        self._info = self._session.call(self._session.driver.head_object, self.bucket.name, self._name)
-        self._partial = False
-
-    def _known(self) -> ObjectInfo:
-        if self._info is None:
-            self.refresh()
-        assert self._info is not None
-        return self._info
-
-    def _whole(self) -> ObjectInfo:
-        if self._partial:
-            self.refresh()
-        return self._known()
-
-    @property
-    def size(self) -> int:
-        """Bytes of its content. :raises NotFoundError: nothing is stored."""
-        return self._known().size
-
-    @property
-    def modified(self) -> datetime:
-        """When it was stored (aware). :raises NotFoundError: nothing is stored."""
-        return self._known().modified
-
-    @property
-    def last_modified(self) -> str:
-        """When it was stored, in UTC, as ``%Y-%m-%dT%H:%M:%S.%f``."""
-        return utc_text(self.modified)
-
-    @property
-    def etag(self) -> str:
-        """What changes with the content, without quotes; to be compared only."""
-        return self._known().etag
-
-    @property
-    def version(self) -> str | None:
-        """Its version, where the bucket keeps versions."""
-        return self._known().version
-
-    @property
-    def storage_class(self) -> str | None:
-        """Its storage class, where there is a choice."""
-        return self._known().storage_class
-
-    @property
-    def content_type(self) -> str | None:
-        """Its media type, ``None`` where none was stored."""
-        known = self._known()
-        return known.content_type if known.content_type is not None else self._whole().content_type
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The metadata it was stored with."""
-        return dict(self._detail("metadata"))
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Its content headers: those of cache_control, content_disposition, content_encoding, content_language."""
-        return dict(self._detail("headers"))
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """The digests of its whole content that the service holds, in hexadecimal, by algorithm."""
-        return dict(self._detail("checksums"))
-
-    def _detail(self, name: str) -> Mapping[str, str]:
-        value: Mapping[str, str] | None = getattr(self._known(), name)
-        if value is None:
-            value = getattr(self._whole(), name)
-        return value or {}
+    __slots__ = ()
 
     def exists(self) -> bool:
         """Say whether it is stored now."""
-        return self.bucket.objects.get(self._name) is not None
+        try:
+            self._target.head(self._source)
+        except NotFoundError:
+            return False
+        return True
 
     # Writing
 
@@ -165,7 +76,7 @@ class BucketObject(CloudResource):
         :param progress: ``True``, or a callable of bytes done and bytes in all.
         :raises TypeError: a path, or text that is not ``str``. :raises PreconditionFailedError: a condition failed.
         """
-        checked = checks.put_options(self._session, self._name, options)
+        checked = self._put_options(options)
         self._forget()
         transfer.upload_data(self._target, data, checked, config, progress)
         return self
@@ -182,10 +93,20 @@ class BucketObject(CloudResource):
 
         :raises LocalIOError: the file cannot be read. :raises SourceChangedError: it changed meanwhile.
         """
-        checked = checks.put_options(self._session, self._name, options)
+        checked = self._put_options(options)
         self._forget()
         transfer.upload_file(self._target, path, checked, config, progress)
         return self
+
+    def _put_options(self, keywords: PutKeywords) -> PutOptions:
+        self._refuse_version()
+        if self._source.customer_key is not None and "encryption" not in keywords:
+            keywords["encryption"] = Encryption.customer(self._source.customer_key)
+        return checks.put_options(self._session, self._name, keywords)
+
+    def _refuse_version(self) -> None:
+        if self._source.version is not None:
+            raise InvalidValueException("version", self._source.version, "an object that is not bound to a version")
 
     def _forget(self) -> None:
         self._info = None
@@ -194,19 +115,22 @@ class BucketObject(CloudResource):
     def create_multipart_upload(self, **options: Unpack[PutKeywords]) -> MultipartUpload:
         """Start an upload whose parts are sent by the caller, in any order and from any thread or process."""
         self._session.require("multipart", "upload in parts")
-        checked = checks.put_options(self._session, self._name, options)
+        checked = self._put_options(options)
         upload_id = self._session.call(self._session.driver.start_upload, self.bucket.name, self._name, checked)
         return MultipartUpload(self.bucket, self._name, upload_id, options=checked)
 
-    def resume_upload(self, upload_id: str) -> MultipartUpload:
-        """Return a handle for an upload that was started elsewhere; ``list_parts()`` tells what is there."""
+    def resume_upload(self, upload_id: str, **options: Unpack[PutKeywords]) -> MultipartUpload:
+        """Return a handle for an upload that was started elsewhere; ``list_parts()`` tells what is there.
+
+        :param options: those it was started with that count at its end: conditions, and the customer's key.
+        """
         self._session.require("multipart", "upload in parts")
-        return MultipartUpload(self.bucket, self._name, upload_id)
+        return MultipartUpload(self.bucket, self._name, upload_id, options=self._put_options(options))
 
     def delete(self) -> None:
-        """Delete it; a missing one is fine."""
+        """Delete it; a missing one is fine. A version is deleted for good."""
         self._forget()
-        self._session.call(self._session.driver.delete_object, self.bucket.name, self._name)
+        self._session.call(self._session.driver.delete_object, self.bucket.name, self._name, self._source.version)
 
     def copy_to(self, bucket: Bucket | str, name: str | None = None, **options: Unpack[PutKeywords]) -> BucketObject:
         """Copy it within the service and return the copy. All that describes it comes along, tags too.
@@ -221,8 +145,26 @@ class BucketObject(CloudResource):
         key = checks.object_key(self._session, self._name if name is None else name)
         checked = checks.put_options(self._session, key, options) if options else None
         driver = self._session.driver
-        self._session.call(driver.copy_object, self.bucket.name, self._name, to_bucket.name, key, checked)
-        return BucketObject(to_bucket, key)
+        names = (self.bucket.name, self._name, to_bucket.name, key)
+        self._session.call(driver.copy_object, *names, checked, source=self._source)
+        own = self._source.customer_key if checked is None else checked.customer_key
+        return BucketObject(to_bucket, key, source=ReadOptions(customer_key=own))
+
+    def versions(self) -> Iterator[BucketObject]:
+        """Yield its versions and the marks of its deletions, the newest first.
+
+        :raises UnsupportedOperationError: the service keeps no versions.
+        """
+        return (each for each in self.bucket.objects.versions(self._name) if each.name == self._name)
+
+    def restore_version(self) -> BucketObject:
+        """Make this version the object's content again, as its newest version, and return the object.
+
+        :raises InvalidValueException: it is no version, or the mark of a deletion.
+        """
+        if self._source.version is None or self.is_delete_marker:
+            raise InvalidValueException("version", self._source.version, "an object that is bound to a version")
+        return self.copy_to(self.bucket)
 
     def _own_bucket(self, bucket: Bucket | str) -> Bucket:
         if isinstance(bucket, str):
@@ -244,7 +186,7 @@ class BucketObject(CloudResource):
 
         :raises InvalidRangeError: ``offset`` is behind the end. :raises InvalidValueException: a negative number.
         """
-        options = _range_options(offset, length)
+        options = self._range_options(offset, length)
         if length == 0:
             self._known()
             return b""
@@ -290,12 +232,18 @@ class BucketObject(CloudResource):
         :raises LocalIOError: the file cannot be written; what was there is left.
         :raises IntegrityError: what arrived is not what is stored.
         """
-        options = _range_options(offset, length)
+        options = self._range_options(offset, length)
         with Progress(progress, None, self._name) as counter:
             transfer.download_file(self._target, path, config, options=options, overwrite=overwrite, progress=counter)
 
     def _open_stream(self, options: ReadOptions | None = None) -> ResumingStream:
-        return ResumingStream(self._session, self.bucket.name, self._name, options or ReadOptions())
+        return ResumingStream(*self._target, options or self._source)
+
+    def _range_options(self, offset: int, length: int | None) -> ReadOptions:
+        for param, value in (("offset", offset), ("length", length)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                raise InvalidValueException(param, value, "a whole number of 0 or more")
+        return replace(self._source, start=offset, stop=None if length is None else offset + length)
 
     def open(
         self,
@@ -320,9 +268,9 @@ class BucketObject(CloudResource):
             raise InvalidValueException("mode", mode, 'one of "rb", "wb", "r", "w"')
         text = "b" not in mode
         if mode.startswith("r"):
-            reader = io.BufferedReader(ObjectReader(*self._target), buffer_size)
+            reader = io.BufferedReader(ObjectReader(*self._target, self._source), buffer_size)
             return io.TextIOWrapper(reader, encoding or "utf-8", newline=newline) if text else reader
-        checked = checks.put_options(self._session, self._name, options)
+        checked = self._put_options(options)
         self._forget()
         writer = ObjectWriter(self._target, checked, split=self._session.capabilities.multipart)
         file = TextWriter(cast("BinaryIO", writer), encoding or "utf-8", newline=newline) if text else writer
@@ -365,6 +313,7 @@ class BucketObject(CloudResource):
             able = ", ".join(sorted(self._session.capabilities.sign)) or "none"
             message = f"this provider cannot sign {method} requests (it can sign: {able})"
             raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID)
+        self._refuse_version()
         seconds = checks.expiry(self._session, expires_in)
         options = SignOptions(
             checks.optional_header("content_type", content_type),
@@ -373,40 +322,36 @@ class BucketObject(CloudResource):
         driver = self._session.driver
         return self._session.call(driver.sign_url, self.bucket.name, self._name, method, seconds, options)
 
+    def sign_form(
+        self, expires_in: int = 3600, *, min_size: int = 0, max_size: int | None = None, content_type: str | None = None
+    ) -> SignedForm:
+        """Return a form by which a browser can store it, within these sizes in bytes.
+
+        :param content_type: the type that the form must carry; any, by default.
+        :raises UnsupportedOperationError: the provider cannot sign forms.
+        """
+        self._refuse_version()
+        contents = self.bucket.objects
+        return contents.sign_form(
+            self._name, expires_in, min_size=min_size, max_size=max_size, content_type=content_type
+        )
+
     @property
     def public_url(self) -> str:
         """The URL that works while the bucket is public. :raises UnsupportedOperationError:"""
         self._session.require("public_access", "publish objects")
+        self._refuse_version()
         return self._session.call(self._session.driver.public_url, self.bucket.name, self._name)
 
     def get_tags(self) -> dict[str, str]:
         """Return its tags. :raises UnsupportedOperationError:"""
         self._session.require("tags", "tag objects")
+        self._refuse_version()
         return dict(self._session.call(self._session.driver.get_tags, self.bucket.name, self._name))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace its tags; content and ETag stay. :raises UnsupportedOperationError:"""
         self._session.require("tags", "tag objects")
+        self._refuse_version()
         checked = checks.tags(self._session, tags)
         self._session.call(self._session.driver.set_tags, self.bucket.name, self._name, checked)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what is known about it, without asking the service, as values that ``json.dumps`` accepts."""
-        known: dict[str, Any] = {"id": self.id, "name": self.name, "bucket": self.bucket.name}
-        if self._info is not None:
-            known.update(size=self.size, last_modified=self.last_modified, etag=self.etag)
-            known.update({name: value for name in _DETAILS if (value := getattr(self._info, name)) is not None})
-        return known
-
-    def _identity(self) -> tuple[Any, ...]:
-        return (self.provider, self.bucket.name, self._name)
-
-
-_DETAILS = ("content_type", "metadata", "headers", "checksums", "storage_class", "version")
-
-
-def _range_options(offset: int, length: int | None) -> ReadOptions:
-    for param, value in (("offset", offset), ("length", length)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-            raise InvalidValueException(param, value, "a whole number of 0 or more")
-    return ReadOptions(offset, None if length is None else offset + length)

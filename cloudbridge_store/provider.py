@@ -15,6 +15,7 @@ from cloudbridge_store.core import registry
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Capabilities, Driver
 from cloudbridge_store.errors import (
+    InvalidConfigurationException,
     PermissionDeniedError,
     ProviderConnectionException,
     StoreError,
@@ -75,7 +76,10 @@ class CloudProvider:
         own = {key.name: values[key.name] for key in driver_class.config_keys}
         self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings)
         self.storage = StorageService(self)
-        _ = self.session.driver  # so that values which cannot work together are refused now
+        # Makes the driver, so that values which cannot work together are refused now.
+        if settings.keys == "literal" and not self.session.capabilities.literal_keys:
+            message = f"config key keys: {self.PROVIDER_ID} cannot take keys literally; its keys are portable ones"
+            raise InvalidConfigurationException(message)
 
     def _implied_settings(self) -> tuple[dict[str, str], dict[str, str]]:
         if self.driver_class:

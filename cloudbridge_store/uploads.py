@@ -71,8 +71,8 @@ class MultipartUpload:
             raise InvalidValueException("part_number", part_number, f"at most {most} on this provider")
         source = open_data(data)
         body = source if isinstance(source, Body) else BytesBody(b"".join(source))
-        driver = self._session.driver
-        part = self._session.call(driver.upload_part, self.bucket.name, self.object_name, self.id, part_number, body)
+        names = (self.bucket.name, self.object_name, self.id)
+        part = self._session.call(self._session.driver.upload_part, *names, part_number, body, self._options)
         return UploadPart(part.number, part.etag, part.size)
 
     def list_parts(self) -> list[UploadPart]:
@@ -92,7 +92,7 @@ class MultipartUpload:
         names = (self.bucket.name, self.object_name, self.id)
         self._session.call(self._session.driver.finish_upload, *names, ordered, self._options)
         self._open = False
-        return self.bucket.objects.create(self.object_name)
+        return self.bucket.objects.create(self.object_name, encryption=self._options.encryption)
 
     def abort(self) -> None:
         """Discard it and its parts; may be called again."""

@@ -40,6 +40,17 @@ def delete_keys(session: Session, bucket: str, keys: Iterable[str]) -> int:
     return count
 
 
+def delete_versions(session: Session, bucket: str, versions: Iterable[tuple[str, str | None]]) -> None:
+    """Delete versions, given by key and version, for good. :raises StoreError: the first refusal."""
+
+    def delete(version: tuple[str, str | None]) -> None:
+        session.call(session.driver.delete_object, bucket, *version)
+
+    with closing(run_parallel(delete, versions, WORKERS)) as results:
+        for _ in results:
+            pass
+
+
 def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
     source = iter(keys)
     while batch := list(islice(source, size)):
@@ -50,7 +61,7 @@ def _delete_singly(session: Session, bucket: str, keys: Iterable[str]) -> dict[s
     failures: dict[str, Exception] = {}
     for key in keys:
         try:
-            session.call(session.driver.delete_object, bucket, key)
+            session.call(session.driver.delete_object, bucket, key, None)
         except BucketNotFoundError:
             raise
         except StoreError as error:

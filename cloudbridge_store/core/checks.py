@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from cloudbridge_store.core import content_types
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import CONTENT_HEADERS, PutOptions
+from cloudbridge_store.drivers.base import CONTENT_HEADERS, READ_ALL, Capabilities, Encryption, PutOptions, ReadOptions
 from cloudbridge_store.errors import (
     InvalidLabelException,
     InvalidNameException,
@@ -42,6 +42,7 @@ class PutKeywords(TypedDict, total=False):
     metadata: Mapping[str, str] | None
     tags: Mapping[str, str] | None
     storage_class: str | None
+    encryption: Encryption | None
     if_match: str | None
     if_none_match: Literal["*"] | None
     extra: Mapping[str, Any] | None
@@ -66,7 +67,7 @@ def object_key(session: Session, key: object) -> str:
 
     :raises InvalidLabelException: it would be altered, lost, or end up somewhere else.
     """
-    reason = _refusal(key, session.capabilities.max_key_bytes)
+    reason = _refusal(key, session.capabilities.max_key_bytes, literal=session.settings.keys == "literal")
     if reason is None:
         assert isinstance(key, str)
         reason = session.driver.refuse_key(key)
@@ -77,11 +78,13 @@ def object_key(session: Session, key: object) -> str:
     raise InvalidLabelException(message)
 
 
-def _refusal(key: object, longest: int) -> str | None:
+def _refusal(key: object, longest: int, *, literal: bool = False) -> str | None:
     if not isinstance(key, str):
         return f"a key is a str, not {type(key).__name__}"
     if not key:
         return "a key has at least one character"
+    if literal:
+        return _not_text(key, longest)
     if _DOT_SEGMENT.search(key):
         return "the segments . and .. would be resolved away on the way to some services"
     return _unstorable(key, longest)
@@ -90,6 +93,10 @@ def _refusal(key: object, longest: int) -> str | None:
 def _unstorable(text: str, longest: int) -> str | None:
     if found := _UNSTORABLE.search(text):
         return f"it holds the control character or noncharacter U+{ord(found[0]):04X}"
+    return _not_text(text, longest)
+
+
+def _not_text(text: str, longest: int) -> str | None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -106,8 +113,9 @@ def key_prefix(session: Session, prefix: object, param: str = "prefix") -> str:
         return ""
     if not isinstance(prefix, str):
         raise InvalidValueException(param, prefix, "a str")
-    reason = _unstorable(prefix, session.capabilities.max_key_bytes)
-    if reason is None and _COMPLETE_DOT_SEGMENT.search(prefix):
+    literal = session.settings.keys == "literal"
+    reason = (_not_text if literal else _unstorable)(prefix, session.capabilities.max_key_bytes)
+    if not literal and reason is None and _COMPLETE_DOT_SEGMENT.search(prefix):
         reason = "no key has a segment . or .."
     if reason is not None:
         message = f"Invalid {param} {prefix[:_SHOWN]!r}: {reason}"
@@ -161,8 +169,34 @@ def _refuse_unsupported(session: Session, given: Mapping[str, Any], headers: Map
     if wanted is not None and wanted not in able.storage_classes:
         there = ", ".join(sorted(able.storage_classes)) or "none to choose"
         lacking.append(f"the storage class {wanted} (there are: {there})")
+    encryption = given.get("encryption")
+    if encryption is not None and encryption.kind not in able.encryption:
+        lacking.append(_lacking_key(able, encryption))
     if lacking:
         raise UnsupportedOperationError(f"this provider does not have {', '.join(lacking)}", provider=session.provider)
+
+
+def _lacking_key(able: Capabilities, encryption: Encryption) -> str:
+    there = ", ".join(sorted(able.encryption)) or "none to choose"
+    return f"encryption of kind {encryption.kind} (there are: {there})"
+
+
+def read_source(session: Session, version: str | None, encryption: Encryption | None) -> ReadOptions:
+    """Return how an object is asked for, by version and by customer's key.
+
+    :raises UnsupportedOperationError: the provider lacks that.
+    """
+    if version is None and encryption is None:
+        return READ_ALL
+    if version is not None:
+        session.require("versions", "keep versions")
+    key = None
+    if encryption is not None:
+        if encryption.kind not in session.capabilities.encryption:
+            lacking = _lacking_key(session.capabilities, encryption)
+            raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
+        key = encryption.key
+    return ReadOptions(version=version, customer_key=key)
 
 
 def _check_conditions(given: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core.parallel import INTERRUPT_PATIENCE, stop_pool
 from cloudbridge_store.core.progress import Progress
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
+from cloudbridge_store.drivers.base import Body, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import InvalidValueException, QuotaExceededError, UnsupportedOperationError
 
 MiB = 2**20
@@ -32,6 +32,10 @@ class Target(NamedTuple):
     session: Session
     bucket: str
     key: str
+
+    def head(self, source: ReadOptions) -> ObjectInfo:
+        """Describe what is there. :raises NotFoundError:"""
+        return self.session.call(self.session.driver.head_object, self.bucket, self.key, source)
 
 
 class Cut(NamedTuple):
@@ -69,9 +73,11 @@ def upload_part_size(session: Session, cut: Cut, size: int) -> int:
 def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
     """Yield the sizes of the parts of something whose length nobody knows, which double every 1,000 parts.
 
-    10,000 parts, from 16 MiB on, then hold more than 5 TiB.
+    10,000 parts, from 16 MiB on, then hold more than 5 TiB. Where all parts must be equal they hold 156 GiB.
     """
     size = upload_part_size(session, cut, 0)
+    if session.capabilities.equal_parts:
+        yield from repeat(size)
     while True:
         yield from repeat(size, _PARTS_PER_SIZE)
         size = min(2 * size, session.capabilities.max_part)
@@ -133,7 +139,7 @@ class PartUploader:
 
     def _send(self, number: int, body: Body) -> Part:
         session, bucket, key = self._target
-        part = session.call(session.driver.upload_part, bucket, key, self.upload_id, number, body)
+        part = session.call(session.driver.upload_part, bucket, key, self.upload_id, number, body, self._options)
         self._progress.add(body.size)
         return part
 

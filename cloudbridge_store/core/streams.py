@@ -182,7 +182,8 @@ class ObjectReader(io.RawIOBase):
 
     _LARGEST_RANGE = 64 * 2**20
 
-    def __init__(self, session: Session, bucket: str, key: str) -> None:
+    def __init__(self, session: Session, bucket: str, key: str, source: ReadOptions) -> None:
+        self._source = source
         self._session = session
         self._bucket = bucket
         self._key = key
@@ -190,7 +191,7 @@ class ObjectReader(io.RawIOBase):
         self._ahead = 0
         self._stream: ResumingStream | None = None
         self._stream_position = 0
-        self.info = session.call(session.driver.head_object, bucket, key)
+        self.info = session.call(session.driver.head_object, bucket, key, source)
 
     def readable(self) -> bool:
         """Whether it can be read."""
@@ -234,7 +235,7 @@ class ObjectReader(io.RawIOBase):
         self._ahead = min(2 * max(self._ahead, wanted), self._LARGEST_RANGE) if sequential else 0
         self._drop()
         stop = min(self.info.size, self._position + max(wanted, self._ahead))
-        options = ReadOptions(self._position, stop, if_match=self.info.etag)
+        options = replace(self._source, start=self._position, stop=stop, if_match=self.info.etag)
         self._stream = open_pinned(self._session, self._bucket, self._key, options)
         self._stream_position = self._position
 

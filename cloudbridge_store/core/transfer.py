@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from typing import Any, BinaryIO, cast
 
@@ -215,17 +216,18 @@ def download_file(
 def _fetch(
     target: Target, fd: int, config: TransferConfig | None, options: ReadOptions, progress: Progress
 ) -> ObjectInfo:
-    session, bucket, key = target
     if options.stop is not None and options.stop <= options.start:
-        return session.call(session.driver.head_object, bucket, key)
-    cut = decide_cut(session, config)
+        return target.head(options)
+    cut = decide_cut(target.session, config)
     with closing(ResumingStream(*target, options)) as stream:
         info, size = stream.info, stream.left
         progress.expect(size)
         if size <= cut.threshold or cut.concurrency == 1:
             _copy(stream, open_sink(fd, size), progress)
             return info
-    fetcher = _RangeFetcher(target, fd, info, options.start, options.start + size, progress)
+    # Pinned to what the first answer described.
+    whole = replace(options, stop=options.start + size, if_match=info.etag, if_none_match=None)
+    fetcher = _RangeFetcher(target, fd, info, whole, progress)
     fetcher.run(cut.part_size, cut.concurrency, verify=not options.ranged)
     return info
 
@@ -240,19 +242,20 @@ def _copy(stream: ResumingStream, sink: Sink, progress: Progress) -> None:
 class _RangeFetcher:
     """Reads ranges of one version of an object in parallel into a file, and checks the whole."""
 
-    def __init__(self, target: Target, fd: int, info: ObjectInfo, start: int, stop: int, progress: Progress) -> None:
+    def __init__(self, target: Target, fd: int, info: ObjectInfo, whole: ReadOptions, progress: Progress) -> None:
         self._target = target
         self._fd = fd
         self._info = info
-        self._start = start
-        self._stop = stop
+        self._whole = whole
+        self._start = whole.start
+        self._stop = info.size if whole.stop is None else whole.stop
         self._progress = progress
         self._lock = threading.Lock()
 
     def run(self, part_size: int, workers: int, *, verify: bool) -> None:
         """Fetch everything. :raises StoreError: a range is missing or wrong; the file is then worth nothing."""
         starts = range(self._start, self._stop, part_size)
-        ranges = (ReadOptions(at, min(at + part_size, self._stop), if_match=self._info.etag) for at in starts)
+        ranges = (replace(self._whole, start=at, stop=min(at + part_size, self._stop)) for at in starts)
         with closing(run_parallel(self._fetch_range, ranges, workers)) as results:
             checksums = dict(results)
         if verify:

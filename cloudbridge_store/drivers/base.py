@@ -20,24 +20,74 @@ An entry point in the group ``cloudbridge_store.drivers`` names the :class:`Driv
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property, partial
-from typing import Any, BinaryIO, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
-from cloudbridge_store.errors import StoreError, UnsupportedOperationError
+from cloudbridge_store.drivers.values import (
+    CONTENT_HEADERS,
+    PUT_PLAIN,
+    READ_ALL,
+    Body,
+    BucketInfo,
+    Download,
+    Encryption,
+    Failure,
+    FormOptions,
+    GiB,
+    KiB,
+    Method,
+    MiB,
+    ObjectInfo,
+    Page,
+    Part,
+    PutOptions,
+    RawStream,
+    ReadOptions,
+    RuleKind,
+    SignedForm,
+    SignedRequest,
+    SignOptions,
+    Stored,
+    TiB,
+    UploadInfo,
+    VersionInfo,
+)
+from cloudbridge_store.errors import UnsupportedOperationError
 
-KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
-Method = Literal["GET", "HEAD", "PUT", "DELETE"]
-T = TypeVar("T")
-
-CONTENT_HEADERS = frozenset({"cache_control", "content_disposition", "content_encoding", "content_language"})
-"""Names of the content headers an object may carry beside its content type."""
+__all__ = [
+    "CONTENT_HEADERS",
+    "PUT_PLAIN",
+    "READ_ALL",
+    "Body",
+    "BucketInfo",
+    "Capabilities",
+    "Download",
+    "Driver",
+    "Encryption",
+    "Failure",
+    "FormOptions",
+    "GiB",
+    "KiB",
+    "Method",
+    "MiB",
+    "ObjectInfo",
+    "Page",
+    "Part",
+    "PutOptions",
+    "RawStream",
+    "ReadOptions",
+    "RuleKind",
+    "SignOptions",
+    "SignedForm",
+    "SignedRequest",
+    "Stored",
+    "TiB",
+    "UploadInfo",
+    "VersionInfo",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +104,18 @@ class Capabilities:
     content_headers: frozenset[str] = CONTENT_HEADERS
     storage_classes: frozenset[str] = frozenset()
     versions: bool = False
+    """Buckets can keep every version of their objects."""
+    encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
+    """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0
     """Most keys in one :meth:`Driver.delete_objects`."""
     sign: frozenset[Method] = frozenset()
+    sign_form: bool = False
     public_access: bool = False
     website: bool = False
     cdn: bool = False
+    rules: frozenset[RuleKind] = frozenset()
+    """Kinds of rules that a bucket can have."""
     list_uploads: bool = False
     locations: bool = False
     """A bucket's place can be chosen when it is created."""
@@ -75,198 +131,17 @@ class Capabilities:
     """Least size of every part but the last."""
     max_part: int = 5 * GiB
     max_parts: int = 10_000
+    equal_parts: bool = False
+    """All parts but the last must be of one size."""
     max_url_seconds: int = 7 * 86_400
     max_key_bytes: int = 1024
+    literal_keys: bool = False
+    """Keys with dot segments and control characters can be asked for: ``keys="literal"``."""
     max_metadata_bytes: int = 2 * KiB
     """Names and values together, as UTF-8."""
     max_tags: int = 10
     multipart_threshold: int = 100 * MiB
     """Size from which parts are worth their requests here; used where the user does not say."""
-
-
-class BucketInfo(NamedTuple):
-    """One bucket. ``created`` is aware, or ``None`` where the service does not say."""
-
-    name: str
-    created: datetime | None = None
-    location: str | None = None
-
-
-class ObjectInfo(NamedTuple):
-    """One object as the service describes it. ETags have no quotes; ``None`` is what the answer (a listing) left out.
-
-    A named tuple rather than a frozen dataclass: listings build them by the hundred thousand, and it costs a third
-    (0.05 against 0.14 s per 100,000 on CPython 3.11).
-    """
-
-    key: str
-    size: int
-    modified: datetime
-    etag: str
-    content_type: str | None = None
-    checksums: Mapping[str, str] | None = None
-    """Lower-case hexadecimal digests of the whole content by algorithm; only those that cover all of its bytes."""
-    headers: Mapping[str, str] | None = None
-    metadata: Mapping[str, str] | None = None
-    storage_class: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One answer to a listing. ``token`` asks for the next page and is ``None`` at the end, and only there."""
-
-    items: Sequence[T]
-    token: str | None = None
-    prefixes: Sequence[str] = ()
-    """Common prefixes, each ending in the delimiter, sorted like keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """What to read: from ``start`` to before ``stop``, never nothing; ``None`` is the end. Conditions hold an ETag."""
-
-    start: int = 0
-    stop: int | None = None
-    if_match: str | None = None
-    if_none_match: str | None = None
-    version: str | None = None
-
-    @property
-    def ranged(self) -> bool:
-        """Whether this asks for less than all."""
-        return self.start > 0 or self.stop is not None
-
-
-@dataclass(frozen=True, slots=True)
-class PutOptions:
-    """How to store an object. ``None`` leaves the choice to the service; ``extra`` goes to the SDK as it is."""
-
-    content_type: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    storage_class: str | None = None
-    if_match: str | None = None
-    if_none_match: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the write depends on what is stored now."""
-        return self.if_match is not None or self.if_none_match is not None
-
-
-@dataclass(frozen=True, slots=True)
-class SignOptions:
-    """What a signed URL binds beside bucket, key, method and expiry."""
-
-    content_type: str | None = None
-    """GET: the ``Content-Type`` the answer carries. PUT: the one the request must carry."""
-    content_disposition: str | None = None
-    """GET only: the ``Content-Disposition`` the answer carries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A write's answer, so that no HEAD has to follow a PUT."""
-
-    etag: str
-    version: str | None = None
-    checksums: Mapping[str, str] | None = None
-
-
-class RawStream(Protocol):
-    """Bytes as they arrive."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Receive bytes in place; 0 only at the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes; none only at the end."""
-
-    def close(self) -> None:
-        """Give up what is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """An object being read. ``start`` and ``length`` are what the service says it is sending, not what was asked."""
-
-    info: ObjectInfo
-    stream: RawStream
-    start: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a multipart upload; numbers start at 1."""
-
-    number: int
-    etag: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class UploadInfo:
-    """A multipart upload that was started and neither completed nor aborted."""
-
-    upload_id: str
-    key: str
-    started: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
-    """A request that somebody without credentials can make: send exactly these headers. The URL is a secret."""
-
-    url: str = field(repr=False)
-    method: Method
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What an SDK exception means.
-
-    ``retry`` is ``"always"`` only where the request was certainly not carried out (throttled, not connected),
-    ``"idempotent"`` where it may have been, ``"no"`` where repeating cannot help.
-    """
-
-    error: type[StoreError]
-    retry: Literal["no", "idempotent", "always"] = "no"
-    reason: str = ""
-    retry_after: float | None = None
-    status: int | None = None
-    code: str | None = None
-    request_id: str | None = None
-    hint: str = ""
-
-
-class Body(ABC):
-    """Something of known size that can be opened again, once for every attempt. Digests are made when asked for."""
-
-    size: int
-
-    @abstractmethod
-    def open(self) -> BinaryIO:
-        """Return a fresh stream at the first byte; the caller closes it."""
-
-    @cached_property
-    def md5(self) -> bytes:
-        """MD5 of the content, 16 bytes."""
-        with self.open() as stream:
-            return hashlib.file_digest(cast("Any", stream), partial(hashlib.md5, usedforsecurity=False)).digest()
-
-    @cached_property
-    def crc32(self) -> int:
-        """CRC-32 (ISO 3309, as in zlib) of the content."""
-        value = 0
-        with self.open() as stream:
-            while chunk := stream.read(MiB):
-                value = zlib.crc32(chunk, value)
-        return value
 
 
 class Driver(ABC):
@@ -325,8 +200,11 @@ class Driver(ABC):
 
     # Objects
     @abstractmethod
-    def head_object(self, bucket: str, key: str) -> ObjectInfo:
-        """Describe an object. :raises NotFoundError: or one of its kinds, as far as the service says which."""
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
+        """Describe an object. Of the options ``version`` and ``customer_key`` count.
+
+        :raises NotFoundError: or one of its kinds, as far as the service says which.
+        """
 
     @abstractmethod
     def list_objects(
@@ -363,8 +241,11 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    def delete_object(self, bucket: str, key: str) -> None:
-        """Delete an object; a missing one is fine, a missing bucket is not."""
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
+        """Delete an object; a missing one is fine, a missing bucket is not.
+
+        :param version: delete this one for good; without, a bucket that keeps versions only marks the object deleted.
+        """
 
     # What follows is called only where the capability of that name promises it
 
@@ -380,10 +261,13 @@ class Driver(ABC):
         to_key: str,
         options: PutOptions | None = None,
         *,
-        source_etag: str | None = None,
+        source: ReadOptions = READ_ALL,
     ) -> Stored:
         """Copy within the service. Without options all that describes the object comes along, tags too; with options
-        those alone describe the copy. :raises PreconditionFailedError: ``source_etag`` differs, or a condition fails.
+        those alone describe the copy.
+
+        :param source: what is copied; ``if_match``, ``version`` and ``customer_key`` count.
+        :raises PreconditionFailedError: ``source.if_match`` differs, or a condition fails.
         """
         raise self._unsupported()
 
@@ -391,12 +275,21 @@ class Driver(ABC):
         """Sign exactly this method on exactly this object for ``seconds`` from now."""
         raise self._unsupported()
 
+    def sign_form(self, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
+        """Sign a form that stores one object for ``seconds`` from now, under exactly these terms."""
+        raise self._unsupported()
+
     def start_upload(self, bucket: str, key: str, options: PutOptions) -> str:
         """Start a multipart upload and return its id. Conditions are checked by :meth:`finish_upload`."""
         raise self._unsupported()
 
-    def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
-        """Store part ``number`` (from 1), replacing an earlier one. :raises UploadNotFoundError:"""
+    def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions = PUT_PLAIN
+    ) -> Part:
+        """Store part ``number`` (from 1), replacing an earlier one. :raises UploadNotFoundError:
+
+        :param options: those that the upload was started with; only the customer's key may be needed.
+        """
         raise self._unsupported()
 
     def list_parts(self, bucket: str, key: str, upload_id: str) -> Sequence[Part]:
@@ -422,6 +315,20 @@ class Driver(ABC):
         """List unfinished uploads by key."""
         raise self._unsupported()
 
+    def list_versions(
+        self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
+    ) -> Page[VersionInfo]:
+        """List all versions and marks of objects by key, the newest of a key first."""
+        raise self._unsupported()
+
+    def get_versioning(self, bucket: str) -> bool:
+        """Say whether a bucket keeps versions of what is written now."""
+        raise self._unsupported()
+
+    def set_versioning(self, bucket: str, *, enabled: bool) -> None:
+        """Keep versions from now on, or no more; those that were kept stay."""
+        raise self._unsupported()
+
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return an object's tags."""
         raise self._unsupported()
@@ -444,6 +351,14 @@ class Driver(ABC):
 
     def set_cdn(self, bucket: str, *, enabled: bool, ttl: int | None) -> str:
         """Put the bucket behind the service's CDN and return its URL. ``ttl`` in seconds."""
+        raise self._unsupported()
+
+    def get_rules(self, bucket: str, kind: RuleKind) -> Sequence[Mapping[str, Any]]:
+        """Return a bucket's rules of one kind, in the service's own form; none where it has none."""
+        raise self._unsupported()
+
+    def set_rules(self, bucket: str, kind: RuleKind, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Replace a bucket's rules of one kind; none removes them."""
         raise self._unsupported()
 
     def _unsupported(self) -> UnsupportedOperationError:

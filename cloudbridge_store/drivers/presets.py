@@ -51,10 +51,16 @@ class S3Preset:
     acl: bool = True
     tagging: bool = True
     versioning: bool = True
-    object_lock: bool = False
+    encryption: frozenset[str] = frozenset()
+    """``service``, ``kms`` and ``customer``: who may hold the key that an object is encrypted with."""
+    rules: frozenset[str] = frozenset()
+    """``cors`` and ``lifecycle``: rules that a bucket can have."""
+    post_policy: bool = True
+    """Forms can be signed."""
+    max_copy: int = 5 * GiB
+    """Bytes that one request copies; more goes by parts."""
     conditional_put: frozenset[str] = frozenset()
     """``if_none_match`` and ``if_match``; what is not known to hold is left out: it would lose data in silence."""
-    conditional_delete: bool = False
     checksum: Literal["crc32", "md5", "none"] = "md5"
     """What goes with uploads; ``crc32`` may go as a trailer."""
     delete_digest: Literal["md5", "crc32", "sha256"] = "md5"
@@ -113,6 +119,8 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
     "conditional_put": ("if_match", "if_none_match"),
     "checksum": ("crc32", "md5", "none"),
     "delete_digest": ("crc32", "md5", "sha256"),
+    "encryption": ("customer", "kms", "service"),
+    "rules": ("cors", "lifecycle"),
 }
 
 _HELP: Mapping[str, str] = {
@@ -132,9 +140,11 @@ _HELP: Mapping[str, str] = {
     "acl": "objects have access control lists",
     "tagging": "objects have tags",
     "versioning": "buckets can keep versions",
-    "object_lock": "objects can be locked",
+    "encryption": "who may hold an object's key: service, kms, customer, with commas, or none",
+    "rules": "rules that buckets can have: cors, lifecycle, with a comma, or none",
+    "post_policy": "forms can be signed, for uploads by browsers",
+    "max_copy": "bytes that one request copies; more goes by parts",
     "conditional_put": "conditions that writes keep: if_none_match, if_match, both with a comma, or none",
-    "conditional_delete": "deleting keeps the condition if_match",
     "checksum": "what goes with uploads: crc32, md5 or none",
     "delete_digest": "what goes with a batch of deletions: crc32, md5 or sha256",
     "location_constraint": "creating a bucket names the region",
@@ -198,10 +208,12 @@ def _table(rows: Iterable[S3Preset]) -> Mapping[str, S3Preset]:
 
 
 _BOTH = frozenset({"if_none_match", "if_match"})
+_ALL_KEYS = frozenset({"service", "kms", "customer"})
+_ALL_RULES = frozenset({"cors", "lifecycle"})
 
 _CEPH = S3Preset(
-    "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False, object_lock=True,
-    conditional_put=frozenset({"if_none_match"}),
+    "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False,
+    conditional_put=frozenset({"if_none_match"}), encryption=frozenset({"customer"}), rules=_ALL_RULES,
     notes="its operator's own storage classes go into s3_storage_classes; a multipart upload keeps no condition",
 )  # fmt: skip
 
@@ -221,15 +233,16 @@ S3_PRESETS: Mapping[str, S3Preset] = _table((
         "aws", "Amazon S3", "s3.{region}.amazonaws.com",
         elsewhere=(("cn-*", "s3.{region}.amazonaws.com.cn"), ("eusc-*", "s3.{region}.amazonaws.eu")),
         regions=("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-1", "sa-east-1", "cn-north-1"),
-        default_region="us-east-1", addressing_style="auto", already_exists_detectable=True, object_lock=True,
-        conditional_put=_BOTH, conditional_delete=True, checksum="crc32", delete_digest="crc32",
+        default_region="us-east-1", addressing_style="auto", already_exists_detectable=True,
+        encryption=_ALL_KEYS, rules=_ALL_RULES,
+        conditional_put=_BOTH, checksum="crc32", delete_digest="crc32",
         location_constraint=True,
         storage_classes=(
             "STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE",
         ),
     ),
     S3Preset(
-        "minio", "MinIO", default_region="us-east-1", already_exists_detectable=True, object_lock=True,
+        "minio", "MinIO", default_region="us-east-1", already_exists_detectable=True,
         conditional_put=_BOTH, checksum="crc32", storage_classes=("STANDARD", "REDUCED_REDUNDANCY"),
         notes="its source is archived since April 2026; SeaweedFS, RustFS and Garage take its place",
     ),
@@ -252,21 +265,21 @@ S3_PRESETS: Mapping[str, S3Preset] = _table((
             "gra", "rbx", "sbg", "eu-west-par", "de", "uk", "waw", "bhs", "ca-east-tor", "sgp", "ap-southeast-syd",
             "ap-south-mum", "rbx-archive", "us-east-va", "us-west-or",
         ),
-        object_lock=True, notes="refused checksum trailers in 2025",
+        notes="refused checksum trailers in 2025",
     ),
     S3Preset(
         "scaleway", "Scaleway Object Storage", "s3.{region}.scw.cloud", regions=("fr-par", "nl-ams", "pl-waw"),
-        max_parts=1000, object_lock=True, storage_classes=("STANDARD", "ONEZONE_IA", "GLACIER"),
+        max_parts=1000, storage_classes=("STANDARD", "ONEZONE_IA", "GLACIER"),
     ),
     S3Preset(
         "backblaze", "Backblaze B2", "s3.{region}.backblazeb2.com",
         regions=("us-west-001", "us-west-004", "us-east-005", "eu-central-003"), acl=False, tagging=False,
-        object_lock=True, force_https=True,
+        force_https=True,
         notes="an account has one region; the master key does not work, an application key does; always keeps versions",
     ),
     S3Preset(
         "wasabi", "Wasabi", "s3.{region}.wasabisys.com", regions=("us-east-1", "us-west-1", "eu-central-1"),
-        object_lock=True, notes="bills a minimum time of storage",
+        notes="bills a minimum time of storage",
     ),
     S3Preset(
         "r2", "Cloudflare R2", "{account}.r2.cloudflarestorage.com", regions=("auto",), default_region="auto",
@@ -317,7 +330,7 @@ S3_PRESETS: Mapping[str, S3Preset] = _table((
     ),
     S3Preset(
         "yandex", "Yandex Object Storage", "storage.yandexcloud.net", elsewhere=(("kz*", "storage.yandexcloud.kz"),),
-        regions=("ru-central1",), default_region="ru-central1", object_lock=True,
+        regions=("ru-central1",), default_region="ru-central1",
         storage_classes=("STANDARD", "COLD", "ICE"),
     ),
     S3Preset(

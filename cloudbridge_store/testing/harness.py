@@ -85,7 +85,14 @@ class ProviderHarness(ABC):
 
         :param headers: added to the request's own.
         """
-        url = urlsplit(request.url)
+        return self._exchange(request.method, request.url, body, {**request.headers, **(headers or {})})
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send a form, as a browser would."""
+        return self._exchange("POST", url, body, headers)
+
+    def _exchange(self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        url = urlsplit(address)
         assert url.hostname is not None
         if url.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
@@ -95,7 +102,7 @@ class ProviderHarness(ABC):
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=_TIMEOUT)
         target = f"{url.path}?{url.query}" if url.query else url.path
         try:
-            connection.request(request.method, target, body, {**request.headers, **(headers or {})})
+            connection.request(method, target, body, dict(headers))
             response = connection.getresponse()
             fields = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, fields, response.read())

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.base import (
+    READ_ALL,
     Body,
     BucketInfo,
     Capabilities,
@@ -113,7 +114,7 @@ class ToyDriver(Driver):
 
     # Objects
 
-    def head_object(self, bucket: str, key: str) -> ObjectInfo:
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
         info, _ = self._service.object(bucket, key)
         return info
 
@@ -173,7 +174,7 @@ class ToyDriver(Driver):
             self._service.bucket(bucket).objects[key] = (info, content)
         return Stored(info.etag, checksums=checksums)
 
-    def delete_object(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         with self._service.lock:
             self._service.bucket(bucket).objects.pop(key, None)
 

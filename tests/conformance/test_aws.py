@@ -25,8 +25,9 @@ _SPEC.loader.exec_module(moto)
 class MotoHarness(ProviderHarness):
     """moto, with all that AWS has.
 
-    It does not keep a checksum that it is given, so that MD5 takes its place; and its list of unfinished uploads knows
-    no pages and tells one and the same time for all, so that there is none.
+    It checks neither the terms of a form nor a customer's key. It does not keep a checksum that it is given, so that
+    MD5 takes its place; and its list of unfinished uploads knows no pages and tells one and the same time for all, so
+    that there is none.
     """
 
     preset: ClassVar[str] = "aws"
@@ -47,6 +48,8 @@ class MotoHarness(ProviderHarness):
             "s3_preset": self.preset,
             "s3_addressing_style": "path",
             "s3_checksum": "md5",
+            "s3_post_policy": False,
+            "s3_encryption": "service,kms",
             **overrides,
         }
         provider = CloudProviderFactory().create_provider(ProviderList.AWS, config)

@@ -19,7 +19,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cloudbridge_store import errors
-from cloudbridge_store.drivers.base import Body, Capabilities, Download, MiB, PutOptions, ReadOptions, SignOptions
+from cloudbridge_store.drivers.base import (
+    READ_ALL,
+    Body,
+    Capabilities,
+    Download,
+    MiB,
+    PutOptions,
+    ReadOptions,
+    SignOptions,
+)
 from cloudbridge_store.drivers.gateway import UrlGateway
 from cloudbridge_store.drivers.gateway.handler import Handler
 from cloudbridge_store.drivers.memory import MemoryDriver
@@ -825,7 +834,7 @@ def test_http_1_0_is_served_and_ends_the_connection(store):
 class Failing(MemoryDriver):
     error: Exception
 
-    def delete_object(self, bucket, key):
+    def delete_object(self, bucket, key, version=None):
         raise self.error
 
 
@@ -883,8 +892,8 @@ class Changing(MemoryDriver):
 
     changes = 0
 
-    def head_object(self, bucket, key):
-        info = super().head_object(bucket, key)
+    def head_object(self, bucket, key, options=READ_ALL):
+        info = super().head_object(bucket, key, options)
         if self.changes:
             self.changes -= 1
             self.put_object(bucket, key, Content(b"change %d" % self.changes), PutOptions())

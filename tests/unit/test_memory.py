@@ -315,8 +315,8 @@ def test_a_copy_of_parts_is_one_piece(driver):
 def test_conditions_of_a_copy(driver):
     etag = put(driver, "a").etag
     with pytest.raises(errors.PreconditionFailedError):
-        driver.copy_object("b", "a", "b", "c", source_etag="another")
-    driver.copy_object("b", "a", "b", "c", source_etag=etag)
+        driver.copy_object("b", "a", "b", "c", source=ReadOptions(if_match="another"))
+    driver.copy_object("b", "a", "b", "c", source=ReadOptions(if_match=etag))
     with pytest.raises(errors.PreconditionFailedError):
         driver.copy_object("b", "a", "b", "c", PutOptions(if_none_match="*"))
     with pytest.raises(errors.BucketNotFoundError):

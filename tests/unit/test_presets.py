@@ -28,6 +28,8 @@ OTHER_VALUES = {
     "conditional_put": ("if_match, if_none_match", frozenset({"if_match", "if_none_match"})),
     "checksum": ("none", "none"),
     "delete_digest": ("sha256", "sha256"),
+    "encryption": ("customer", frozenset({"customer"})),
+    "rules": ("cors", frozenset({"cors"})),
     "storage_classes": ("HOT,COLD", ("HOT", "COLD")),
 }
 

@@ -17,14 +17,29 @@ import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 
 from cloudbridge_store.config import Settings
+from cloudbridge_store.drivers.aws.regions import is_elsewhere, named_region
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
 
 POOL_SIZE = 50
+_MOST_HOMES = 10_000
+_AWS_ONLY_CREDENTIALS = ("assume-role-with-web-identity", "sso", "login", "container-role", "iam-role")
+"""What a machine gets from AWS for AWS: no other service is shown it, unless a profile is named that does."""
+_CONTROL_DOCUMENTS = (
+    "DeleteObjects",
+    "PutBucketAcl",
+    "PutBucketCors",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketPolicy",
+    "PutBucketVersioning",
+    "PutBucketWebsite",
+    "PutObjectTagging",
+)
+"""Operations that carry a document which S3 wants a digest of."""
 _BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
 _log = logging.getLogger("cloudbridge_store")
 
@@ -37,6 +52,13 @@ class Plan:
     settings: Settings
     preset: S3Preset
     endpoint: str | None
+
+    def endpoint_in(self, region: str | None) -> str | None:
+        """Return the service's address in a region; one that the user gave serves them all."""
+        config = self.config
+        if region is None or config["s3_endpoint_url"]:
+            return self.endpoint
+        return self.preset.endpoint_url(region, config["s3_account"], bool(config["s3_is_secure"]))
 
 
 class ChainCredentials:
@@ -94,7 +116,7 @@ class ChainCredentials:
 
 
 class Service:
-    """A client, and the one way to it."""
+    """A client, and the one way to it. A bucket of another region is followed there once, and remembered."""
 
     def __init__(self, plan: Plan, region: str | None = None) -> None:
         self.plan = plan
@@ -104,6 +126,8 @@ class Service:
         self.trusted = is_aws(self.client.meta.endpoint_url)
         """AWS itself checks what it is told to check; of others not all do."""
         self._elsewhere: dict[str, Service] = {}
+        self._homes: dict[str, str] = {}
+        """Regions of buckets, where they differ from this one."""
         self._lock = threading.Lock()
 
     def send(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -115,6 +139,40 @@ class Service:
         if bucket is not None and not _BUCKET.fullmatch(bucket):
             raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
         given = {name: value for name, value in parameters.items() if value is not None}
+        home = self.home_of(bucket)
+        try:
+            return home._carry_out(operation, given)  # noqa: SLF001 - another one of this class
+        except ClientError as error:
+            region = home.region_meant(error, bucket)
+            if region is None or bucket is None or operation == "create_bucket":
+                raise
+            self.remember(bucket, region)
+            if "Body" in given:
+                given["Body"].seek(0)
+            return self.at(region)._carry_out(operation, given)  # noqa: SLF001 - another one of this class
+
+    def home_of(self, bucket: str | None) -> Service:
+        """Return the service in the region of a bucket, as far as it is known."""
+        region = self._homes.get(bucket) if bucket is not None else None
+        return self if region is None else self.at(region)
+
+    def remember(self, bucket: str, region: str) -> None:
+        """Send what concerns a bucket to its region from now on."""
+        if len(self._homes) >= _MOST_HOMES:
+            self._homes.clear()
+        self._homes[bucket] = region
+
+    def region_meant(self, error: ClientError, bucket: str | None) -> str | None:
+        """Return the other region that an answer sends us to, asking for it where the answer does not name it."""
+        region = named_region(error)
+        if region is None and bucket is not None and error.operation_name != "HeadBucket" and is_elsewhere(error):
+            try:
+                region = self._carry_out("head_bucket", {"Bucket": bucket}).get("BucketRegion")
+            except ClientError as answer:
+                region = named_region(answer)
+        return region if region != self.region else None
+
+    def _carry_out(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self.client, operation)(**given)
         except HTTPClientError as error:
@@ -150,18 +208,12 @@ def make_client(plan: Plan, region: str | None = None) -> Any:
     """Return a client of its own session. :raises InvalidConfigurationException:"""
     config, settings = plan.config, plan.settings
     try:
-        session = _make_session(config)
-        region = (
-            region
-            or config["aws_region_name"]
-            or session.get_config_variable("region")
-            or plan.preset.default_region
-            or "us-east-1"
-        )
+        session = _make_session(plan)
+        chosen = region or config["aws_region_name"] or _usual_region(plan.preset, session)
         client = boto3.Session(botocore_session=session).client(
             "s3",
-            region_name=region,
-            endpoint_url=plan.endpoint,
+            region_name=chosen,
+            endpoint_url=plan.endpoint_in(region),
             use_ssl=config["s3_is_secure"],
             verify=_verify(config, settings),
             config=_client_config(plan),
@@ -173,7 +225,14 @@ def make_client(plan: Plan, region: str | None = None) -> Any:
     return client
 
 
-def _make_session(config: Mapping[str, Any]) -> Any:
+def _usual_region(preset: S3Preset, session: Any) -> str:
+    # What AWS's configuration files say is about AWS.
+    configured = session.get_config_variable("region") if preset.name == "aws" else None
+    return configured or preset.default_region or "us-east-1"
+
+
+def _make_session(plan: Plan) -> Any:
+    config = plan.config
     access, secret = config["aws_access_key"], config["aws_secret_key"]
     if bool(access) != bool(secret):
         raise InvalidConfigurationException("config keys aws_access_key and aws_secret_key come together")
@@ -182,7 +241,11 @@ def _make_session(config: Mapping[str, Any]) -> Any:
     if access:
         session.set_credentials(access, secret, config["aws_session_token"])
     elif not config["aws_anonymous"]:
-        chain = ChainCredentials(session.get_component("credential_provider"))
+        resolver = session.get_component("credential_provider")
+        if not (is_aws(plan.endpoint) or config["aws_profile"]):
+            for source in _AWS_ONLY_CREDENTIALS:
+                resolver.remove(source)
+        chain = ChainCredentials(resolver)
         session.register_component("credential_provider", chain)
     return session
 
@@ -244,11 +307,11 @@ def is_aws(endpoint: str | None) -> bool:
 
 def _register_handlers(client: Any, plan: Plan) -> None:
     events = client.meta.events
-    if not is_aws(client.meta.endpoint_url):
-        # AWS's redirect between regions stays within AWS. Any other would lead requests to where a server says.
-        events.register("before-parameter-build.s3", _refuse_redirect)
+    # Redirects are followed by us, once.
+    events.register("before-parameter-build.s3", _refuse_redirect)
     if plan.preset.delete_digest == "md5":
-        events.register("before-sign.s3.DeleteObjects", _digest_by_md5)
+        for operation in _CONTROL_DOCUMENTS:
+            events.register(f"before-sign.s3.{operation}", _digest_by_md5)
     if not plan.preset.list_url_encode:
         for operation in ("ListObjects", "ListObjectsV2"):
             events.register(f"before-parameter-build.s3.{operation}", _leave_encoding)

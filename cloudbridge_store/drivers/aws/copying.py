@@ -8,38 +8,46 @@ from typing import Any
 
 from cloudbridge_store.drivers.aws import uploads
 from cloudbridge_store.drivers.aws.client import Service
+from cloudbridge_store.drivers.aws.encryption import unlocking
 from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, stored
-from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, Part, PutOptions, Stored
+from cloudbridge_store.drivers.base import Encryption, MiB, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError
 
-LARGEST_COPY = 5 * GiB
 PART_SIZE = 512 * MiB
 _WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy: what the source is now, and where it goes."""
+    """One copy: what the source is now, how it was asked for, and where it goes."""
 
     service: Service
     bucket: str
     source: ObjectInfo
+    asked: ReadOptions
     to_bucket: str
     to_key: str
 
     @property
     def _parameters(self) -> dict[str, Any]:
         origin = {"Bucket": self.bucket, "Key": self.source.key}
-        return {"CopySource": origin, "CopySourceIfMatch": quoted(self.source.etag)}
+        if self.asked.version is not None:
+            origin["VersionId"] = self.asked.version
+        return {
+            "CopySource": origin,
+            "CopySourceIfMatch": quoted(self.source.etag),
+            **unlocking(self.asked.customer_key, "CopySource"),
+        }
 
     def run(self, options: PutOptions | None) -> Stored:
         """Copy in one request where that is possible, else by parts."""
         service = self.service
         conditional = options is not None and options.conditional
-        if self.source.size > LARGEST_COPY or (conditional and not service.trusted):
+        if self.source.size > service.preset.max_copy or (conditional and not service.trusted):
             return self._by_parts(options or self._description())
-        if options is None and (self.bucket, self.source.key) == (self.to_bucket, self.to_key):
-            # S3 refuses a copy onto itself that describes nothing anew.
+        onto_itself = (self.bucket, self.source.key) == (self.to_bucket, self.to_key) and self.asked.version is None
+        if options is None and (onto_itself or self.asked.customer_key is not None):
+            # S3 refuses a copy onto itself that describes nothing anew, and would drop the customer's encryption.
             options = self._description()
         parameters: dict[str, Any]
         if options is None:
@@ -60,10 +68,15 @@ class Copy:
     def _description(self) -> PutOptions:
         tags = {}
         if self.service.preset.tagging:
-            tags = get_tags(self.service, self.bucket, self.source.key)
+            tags = get_tags(self.service, self.bucket, self.source.key, self.asked.version)
         source = self.source
         return PutOptions(
-            source.content_type, source.headers or {}, source.metadata or {}, tags, storage_class=self._storage_class()
+            source.content_type,
+            source.headers or {},
+            source.metadata or {},
+            tags,
+            storage_class=self._storage_class(),
+            encryption=Encryption.customer(key) if (key := self.asked.customer_key) is not None else None,
         )
 
     def _by_parts(self, options: PutOptions) -> Stored:
@@ -73,7 +86,7 @@ class Copy:
         upload_id = uploads.start(service, self.to_bucket, self.to_key, options)
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
-                parts = list(pool.map(lambda number: self._copy_part(upload_id, number), self._numbers()))
+                parts = list(pool.map(lambda number: self._copy_part(upload_id, number, options), self._numbers()))
             return uploads.finish(service, self.to_bucket, self.to_key, upload_id, parts, options)
         except BaseException:
             uploads.abort(service, self.to_bucket, self.to_key, upload_id)
@@ -85,7 +98,7 @@ class Copy:
     def _numbers(self) -> range:
         return range(1, max(1, -(-self.source.size // self._part_size())) + 1)
 
-    def _copy_part(self, upload_id: str, number: int) -> Part:
+    def _copy_part(self, upload_id: str, number: int, options: PutOptions) -> Part:
         start = (number - 1) * self._part_size()
         stop = min(start + self._part_size(), self.source.size)
         answer = self.service.send(
@@ -97,6 +110,7 @@ class Copy:
             # An empty object has no range.
             CopySourceRange=f"bytes={start}-{stop - 1}" if stop > start else None,
             **self._parameters,
+            **unlocking(options.customer_key),
         )
         return Part(number, etag_of(answer["CopyPartResult"]), stop - start)
 
@@ -108,15 +122,15 @@ def copy(
     to_bucket: str,
     to_key: str,
     options: PutOptions | None,
-    source_etag: str | None,
+    asked: ReadOptions,
 ) -> Stored:
-    """Copy an object as it is now. :raises PreconditionFailedError: ``source_etag`` differs."""
-    if source_etag not in (None, source.etag):
+    """Copy an object as it is now. :raises PreconditionFailedError: ``asked.if_match`` differs."""
+    if asked.if_match not in (None, source.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=source.key)
-    return Copy(service, bucket, source, to_bucket, to_key).run(options)
+    return Copy(service, bucket, source, asked, to_bucket, to_key).run(options)
 
 
-def get_tags(service: Service, bucket: str, key: str) -> dict[str, str]:
+def get_tags(service: Service, bucket: str, key: str, version: str | None = None) -> dict[str, str]:
     """Return an object's tags."""
-    answer = service.send("get_object_tagging", Bucket=bucket, Key=key)
+    answer = service.send("get_object_tagging", Bucket=bucket, Key=key, VersionId=version)
     return {each["Key"]: each["Value"] for each in answer.get("TagSet", ())}

@@ -13,8 +13,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from cloudbridge_store.config import ConfigKey, Settings
-from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, uploads
+from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, uploads, versions
 from cloudbridge_store.drivers.aws.client import Plan, Service
+from cloudbridge_store.drivers.aws.encryption import unlocking
+from cloudbridge_store.drivers.aws.rules import get_rules, set_rules
 from cloudbridge_store.drivers.aws.settings import CONFIG_KEYS, capabilities_of, choose_endpoint, choose_preset
 from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
 from cloudbridge_store.drivers.aws.translate import (
@@ -29,21 +31,27 @@ from cloudbridge_store.drivers.aws.translate import (
     tag_set,
 )
 from cloudbridge_store.drivers.base import (
+    PUT_PLAIN,
+    READ_ALL,
     Body,
     BucketInfo,
     Download,
     Driver,
     Failure,
+    FormOptions,
     Method,
     ObjectInfo,
     Page,
     Part,
     PutOptions,
     ReadOptions,
+    RuleKind,
+    SignedForm,
     SignedRequest,
     SignOptions,
     Stored,
     UploadInfo,
+    VersionInfo,
 )
 from cloudbridge_store.errors import (
     BucketNotFoundError,
@@ -116,6 +124,7 @@ class AwsDriver(Driver):
     def _create(self, service: Service, bucket: str, constraint: str | None) -> BucketInfo:
         configuration = {"LocationConstraint": constraint} if constraint else None
         service.send("create_bucket", Bucket=bucket, CreateBucketConfiguration=configuration)
+        self._service.remember(bucket, service.region)
         return BucketInfo(bucket, None, service.region)
 
     def _refuse_existing(self, bucket: str) -> None:
@@ -151,9 +160,16 @@ class AwsDriver(Driver):
 
     # Objects
 
-    def head_object(self, bucket: str, key: str) -> ObjectInfo:
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
         try:
-            answer = self._service.send("head_object", Bucket=bucket, Key=key, ChecksumMode=self._checksum_mode)
+            answer = self._service.send(
+                "head_object",
+                Bucket=bucket,
+                Key=key,
+                VersionId=options.version,
+                ChecksumMode=self._checksum_mode,
+                **unlocking(options.customer_key),
+            )
         except ClientError as error:
             if errors.status_of(error) != HTTPStatus.NOT_FOUND:
                 raise
@@ -216,6 +232,7 @@ class AwsDriver(Driver):
             IfNoneMatch=quoted(options.if_none_match),
             VersionId=options.version,
             ChecksumMode=self._checksum_mode,
+            **unlocking(options.customer_key),
         )
         try:
             start, length, size = self._sent(answer)
@@ -270,11 +287,11 @@ class AwsDriver(Driver):
         reason = "there is no object that could have this ETag"
         return errors.reworded(PreconditionFailedError, reason, error, bucket=bucket, key=key)
 
-    def delete_object(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         try:
-            self._service.send("delete_object", Bucket=bucket, Key=key)
+            self._service.send("delete_object", Bucket=bucket, Key=key, VersionId=version)
         except ClientError as error:
-            if errors.code_of(error) != "NoSuchKey":
+            if errors.code_of(error) not in ("NoSuchKey", "NoSuchVersion"):
                 raise
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
@@ -296,11 +313,11 @@ class AwsDriver(Driver):
         to_key: str,
         options: PutOptions | None = None,
         *,
-        source_etag: str | None = None,
+        source: ReadOptions = READ_ALL,
     ) -> Stored:
-        source = self.head_object(bucket, key)
+        found = self.head_object(bucket, key, source)
         try:
-            return copying.copy(self._service, source, bucket, to_bucket, to_key, options, source_etag)
+            return copying.copy(self._service, found, bucket, to_bucket, to_key, options, source)
         except ClientError as error:
             failed = self._condition_failed(error, options or PutOptions(), to_bucket, to_key)
             raise failed from failed.__cause__
@@ -308,13 +325,18 @@ class AwsDriver(Driver):
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
         return publishing.sign_url(self._service, bucket, key, method, seconds, options)
 
+    def sign_form(self, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
+        return publishing.sign_form(self._service, bucket, key, seconds, options)
+
     # Multipart uploads
 
     def start_upload(self, bucket: str, key: str, options: PutOptions) -> str:
         return uploads.start(self._service, bucket, key, options)
 
-    def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
-        return uploads.send_part(self._service, bucket, key, upload_id, number, body)
+    def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions = PUT_PLAIN
+    ) -> Part:
+        return uploads.send_part(self._service, bucket, key, upload_id, number, body, options)
 
     def list_parts(self, bucket: str, key: str, upload_id: str) -> Sequence[Part]:
         entries = uploads.list_entries(self._service, bucket, key, upload_id)
@@ -337,7 +359,20 @@ class AwsDriver(Driver):
     ) -> Page[UploadInfo]:
         return listing.list_uploads(self._service, bucket, prefix, limit, token)
 
-    # Tags, and who may read
+    # Versions
+
+    def list_versions(
+        self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
+    ) -> Page[VersionInfo]:
+        return versions.list_versions(self._service, bucket, prefix, limit, token)
+
+    def get_versioning(self, bucket: str) -> bool:
+        return versions.get_versioning(self._service, bucket)
+
+    def set_versioning(self, bucket: str, *, enabled: bool) -> None:
+        versions.set_versioning(self._service, bucket, enabled=enabled)
+
+    # Tags, who may read, and rules
 
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:
         return copying.get_tags(self._service, bucket, key)
@@ -356,3 +391,9 @@ class AwsDriver(Driver):
 
     def set_website(self, bucket: str, index: str | None, error: str | None) -> str:
         return publishing.set_website(self._service, bucket, index, error)
+
+    def get_rules(self, bucket: str, kind: RuleKind) -> Sequence[Mapping[str, Any]]:
+        return get_rules(self._service, bucket, kind)
+
+    def set_rules(self, bucket: str, kind: RuleKind, rules: Sequence[Mapping[str, Any]]) -> None:
+        set_rules(self._service, bucket, kind, rules)

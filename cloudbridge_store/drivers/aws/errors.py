@@ -19,9 +19,13 @@ from cloudbridge_store.errors import (
     AuthenticationError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    CertificateError,
+    ClockSkewError,
     ConflictError,
     ConnectionFailedError,
+    CredentialsExpiredError,
     DuplicateResourceException,
+    ForeignAnswerError,
     IntegrityError,
     InvalidRangeError,
     InvalidRequestError,
@@ -38,6 +42,7 @@ from cloudbridge_store.errors import (
     ThrottledError,
     UnsupportedOperationError,
     UploadNotFoundError,
+    WrongRegionError,
 )
 
 Retry = Literal["no", "idempotent", "always"]
@@ -70,24 +75,24 @@ _BY_CODE: Mapping[str, Meaning] = {
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch"), Meaning(AuthenticationError, hint=_KEYS)),
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
-        Meaning(AuthenticationError, hint=_EXPIRED),
+        Meaning(CredentialsExpiredError, hint=_EXPIRED),
     ),
     **dict.fromkeys(
         ("InvalidToken", "InvalidSecurity", "NotSignedUp", "MissingSecurityHeader", "UnauthorizedAccess"),
         Meaning(AuthenticationError, hint=_KEYS),
     ),
-    "RequestTimeTooSkewed": Meaning(AuthenticationError, hint=_CLOCK),
+    "RequestTimeTooSkewed": Meaning(ClockSkewError, hint=_CLOCK),
     **dict.fromkeys(
         ("AccessDenied", "AccountProblem", "AllAccessDisabled", "CrossLocationLoggingProhibited", "InvalidPayer"),
         Meaning(PermissionDeniedError),
     ),
     **dict.fromkeys(
         ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "Redirect"),
-        Meaning(InvalidRequestError, hint=_REGION),
+        Meaning(WrongRegionError, hint=_REGION),
     ),
     **dict.fromkeys(
         ("IllegalLocationConstraintException", "InvalidLocationConstraint", "InvalidRegion"),
-        Meaning(InvalidRequestError, hint="Create the bucket in the configured region, or set aws_region_name"),
+        Meaning(WrongRegionError, hint="Create the bucket in the configured region, or set aws_region_name"),
     ),
     "InvalidRange": Meaning(InvalidRangeError),
     **dict.fromkeys(
@@ -219,12 +224,12 @@ def classify(error: BaseException) -> Failure | None:
     if isinstance(error, exceptions.ClientError):
         return _classify_answer(error)
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)) and _certificate_refused(error):
-        return Failure(ConnectionFailedError, reason=str(error), hint=_TLS)
+        return Failure(CertificateError, reason=str(error), hint=_TLS)
     for classes, meaning in _BY_CLASS:
         if isinstance(error, classes):
             return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
     if type(error).__name__ == "ResponseParserError":
-        return Failure(ProviderInternalException, reason="the answer could not be read", hint=NOT_S3)
+        return Failure(ForeignAnswerError, reason="the answer could not be read", hint=NOT_S3)
     if isinstance(error, exceptions.BotoCoreError):
         return Failure(ProviderInternalException, reason=_reason(error))
     return None
@@ -269,14 +274,14 @@ def _meaning(status: int | None, code: str, operation: str, *, named: bool) -> M
         return Meaning(BucketNotFoundError)
     bare = code in ("", str(status)) and not operation.startswith("Head") and not named
     if bare and status in _NEVER_WITHOUT_CODE:
-        return Meaning(ProviderInternalException, hint=NOT_S3)
+        return Meaning(ForeignAnswerError, hint=NOT_S3)
     return meaning_of_status(status)
 
 
 def meaning_of_status(status: int | None) -> Meaning:
     """Return what an HTTP status says where the error's code says nothing."""
     if status is None:
-        return Meaning(ProviderInternalException, hint=NOT_S3)
+        return Meaning(ForeignAnswerError, hint=NOT_S3)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -284,8 +289,8 @@ def meaning_of_status(status: int | None) -> Meaning:
     if status >= HTTPStatus.BAD_REQUEST:
         return Meaning(InvalidRequestError)
     if status in (301, 307):
-        return Meaning(InvalidRequestError, hint=_REGION)
-    return Meaning(ProviderInternalException, hint=NOT_S3)
+        return Meaning(WrongRegionError, hint=_REGION)
+    return Meaning(ForeignAnswerError, hint=NOT_S3)
 
 
 def _hint(meaning: Meaning, status: int | None, details: Mapping[str, Any], headers: Mapping[str, str]) -> str:

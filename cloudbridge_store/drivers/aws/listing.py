@@ -10,7 +10,7 @@ from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import NOT_S3
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page, UploadInfo
-from cloudbridge_store.errors import ProviderInternalException
+from cloudbridge_store.errors import ForeignAnswerError
 
 MAX_PAGE = 1000
 _SEPARATOR = "\0"
@@ -56,7 +56,7 @@ def list_objects(
     truncated = require(answer, "IsTruncated")
     encoded = answer.get("EncodingType") == "url"
     items = [_object(each, encoded=encoded) for each in answer.get("Contents", ())]
-    prefixes = [_text(each["Prefix"], encoded=encoded) for each in answer.get("CommonPrefixes", ())]
+    prefixes = [plain_text(each["Prefix"], encoded=encoded) for each in answer.get("CommonPrefixes", ())]
     return Page(items, _next_token(answer, items, prefixes, encoded=encoded) if truncated else None, prefixes)
 
 
@@ -70,7 +70,8 @@ def _object(entry: Mapping[str, Any], *, encoded: bool) -> ObjectInfo:
     )
 
 
-def _text(value: str, *, encoded: bool) -> str:
+def plain_text(value: str, *, encoded: bool) -> str:
+    """Return a key as it is, where the listing has it URL-encoded."""
     return unquote_plus(value) if encoded else value
 
 
@@ -78,35 +79,46 @@ def _next_token(answer: Mapping[str, Any], items: list[ObjectInfo], prefixes: li
     if "NextContinuationToken" in answer:
         return str(answer["NextContinuationToken"])
     if "NextMarker" in answer:
-        marker = _text(answer["NextMarker"], encoded=encoded)
+        marker = plain_text(answer["NextMarker"], encoded=encoded)
         return f"{marker}{_LAST_CHARACTER}" if marker in prefixes else marker
     # Version 1 names the next marker only with a delimiter, and not on every service. A marker that is a prefix itself
     # would bring that prefix again on some; what begins with it and goes on with the last character is behind it.
     last = [items[-1].key] if items else []
     if not last and not prefixes:
-        raise ProviderInternalException("the page is not the last and holds nothing", hint=NOT_S3)
+        raise ForeignAnswerError("the page is not the last and holds nothing", hint=NOT_S3)
     return max([*last, *(f"{each}{_LAST_CHARACTER}" for each in prefixes[-1:])])
+
+
+def split_markers(token: str | None) -> tuple[str | None, str | None]:
+    """Return the two markers that a token holds."""
+    key, _, marker = (token or "").partition(_SEPARATOR)
+    return key or None, marker or None
+
+
+def join_markers(key: str, marker: str) -> str:
+    """Return the token that holds both markers."""
+    return f"{key}{_SEPARATOR}{marker}"
 
 
 def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:
     """List unfinished uploads; a token holds both markers."""
-    key, _, upload_id = (token or "").partition(_SEPARATOR)
+    key, upload_id = split_markers(token)
     answer = service.send(
         "list_multipart_uploads",
         Bucket=bucket,
         Prefix=prefix or None,
         MaxUploads=max(1, min(limit, MAX_PAGE)),
-        KeyMarker=key or None,
-        UploadIdMarker=upload_id or None,
+        KeyMarker=key,
+        UploadIdMarker=upload_id,
         EncodingType="url" if service.preset.list_url_encode else None,
     )
     truncated = require(answer, "IsTruncated")
     encoded = answer.get("EncodingType") == "url"
     items = [
-        UploadInfo(each["UploadId"], _text(each["Key"], encoded=encoded), each.get("Initiated"))
+        UploadInfo(each["UploadId"], plain_text(each["Key"], encoded=encoded), each.get("Initiated"))
         for each in answer.get("Uploads", ())
     ]
     if not truncated:
         return Page(items)
-    following = _text(require(answer, "NextKeyMarker"), encoded=encoded)
-    return Page(items, f"{following}{_SEPARATOR}{answer.get('NextUploadIdMarker', '')}")
+    following = plain_text(require(answer, "NextKeyMarker"), encoded=encoded)
+    return Page(items, join_markers(following, answer.get("NextUploadIdMarker", "")))

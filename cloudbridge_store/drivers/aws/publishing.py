@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import code_of
-from cloudbridge_store.drivers.base import Method, SignedRequest, SignOptions
-from cloudbridge_store.errors import AuthenticationError
+from cloudbridge_store.drivers.base import FormOptions, Method, SignedForm, SignedRequest, SignOptions
+from cloudbridge_store.errors import AuthenticationError, InvalidRequestError
 
 _OPERATIONS: Mapping[Method, str] = {
     "GET": "get_object",
@@ -20,6 +20,7 @@ _OPERATIONS: Mapping[Method, str] = {
     "PUT": "put_object",
     "DELETE": "delete_object",
 }
+_CHOSEN_BY_SENDER = "${filename}"
 _STATEMENT = "CloudbridgeStorePublicRead"
 # These regions have their websites under a name with a dash, all later ones with a dot.
 _DASHED_WEBSITES = frozenset(
@@ -50,15 +51,34 @@ def sign_url(
             parameters["ResponseContentDisposition"] = options.content_disposition
     elif method == "PUT" and options.content_type is not None:
         parameters["ContentType"] = headers["Content-Type"] = options.content_type
-    url = service.client.generate_presigned_url(_OPERATIONS[method], parameters, seconds, method)
+    url = service.home_of(bucket).client.generate_presigned_url(_OPERATIONS[method], parameters, seconds, method)
     if not urlsplit(url).query:
         raise AuthenticationError("there are no credentials to sign with")
     return SignedRequest(url, method, headers)
 
 
+def sign_form(service: Service, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
+    """Sign a POST policy."""
+    if not options.prefix and key.endswith(_CHOSEN_BY_SENDER):
+        raise InvalidRequestError(f"S3 takes {_CHOSEN_BY_SENDER} at the end of a key for the sender's choice")
+    terms: list[Any] = []
+    if options.min_size or options.max_size is not None:
+        largest = service.preset.max_part if options.max_size is None else options.max_size
+        terms.append(["content-length-range", options.min_size, largest])
+    fields = {}
+    if options.content_type is not None:
+        fields["Content-Type"] = options.content_type
+        terms.append({"Content-Type": options.content_type})
+    name = f"{key}{_CHOSEN_BY_SENDER}" if options.prefix else key
+    client = service.home_of(bucket).client
+    form = client.generate_presigned_post(bucket, name, fields, terms, seconds)
+    return SignedForm(form["url"], form["fields"])
+
+
 def public_url(service: Service, bucket: str, key: str) -> str:
     """Return the address of an object without a signature."""
-    url: str = service.client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, 60, "GET")
+    client = service.home_of(bucket).client
+    url: str = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, 60, "GET")
     return urlsplit(url)._replace(query="").geturl()
 
 

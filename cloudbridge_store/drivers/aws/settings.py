@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from cloudbridge_store.config import ConfigKey
 from cloudbridge_store.drivers.aws.client import is_aws
-from cloudbridge_store.drivers.base import Capabilities
+from cloudbridge_store.drivers.base import Capabilities, RuleKind
 from cloudbridge_store.drivers.presets import S3Preset, find, override_keys, with_overrides
 
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
@@ -55,29 +55,39 @@ def _complete(url: str | None, *, secure: bool) -> str | None:
     return f"{'https' if secure else 'http'}://{url}"
 
 
+def _held_checksums(preset: S3Preset) -> frozenset[str]:
+    if preset.checksum == "crc32":
+        return frozenset({"crc32"})
+    return frozenset({"md5"} if preset.etag_is_md5 else ())
+
+
 def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Capabilities:
     """Return what a service can do."""
-    conditions = cast('frozenset[Literal["if_match", "if_none_match"]]', preset.conditional_put)
-    held = {"crc32"} if preset.checksum == "crc32" else {"md5"} if preset.etag_is_md5 else set()
     multipart = preset.max_parts > 1
     return Capabilities(
         multipart=multipart,
         copy=preset.copy,
-        conditional_put=conditions,
+        conditional_put=cast('frozenset[Literal["if_match", "if_none_match"]]', preset.conditional_put),
         conditional_read=True,
         user_metadata=True,
         tags=preset.tagging,
         storage_classes=frozenset(preset.storage_classes),
+        versions=preset.versioning and not anonymous,
+        encryption=cast('frozenset[Literal["service", "kms", "customer"]]', preset.encryption),
         batch_delete=1000,
         sign=frozenset() if anonymous else frozenset({"GET", "HEAD", "PUT", "DELETE"}),
+        sign_form=preset.post_policy and not anonymous,
         public_access=preset.acl,
         website=preset.name == "aws",
+        rules=cast("frozenset[RuleKind]", preset.rules),
         list_uploads=multipart,
         locations=locations,
-        checksums=frozenset(held),
+        checksums=_held_checksums(preset),
         max_put=min(preset.max_part, 5 * 2**30),
         min_part=preset.min_part,
         max_part=preset.max_part,
         max_parts=preset.max_parts,
+        equal_parts=preset.equal_part_size,
+        literal_keys=True,
         max_metadata_bytes=preset.max_metadata_bytes,
     )

@@ -12,10 +12,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from cloudbridge_store.drivers.aws.encryption import asking_for
 from cloudbridge_store.drivers.aws.errors import NOT_S3
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
 from cloudbridge_store.drivers.presets import S3Preset
-from cloudbridge_store.errors import ProviderInternalException
+from cloudbridge_store.errors import ForeignAnswerError
 
 _HEADERS = {
     "cache_control": "CacheControl",
@@ -36,11 +37,11 @@ _NOT_AS_IT_IS = re.compile(r"^\s|\s$|\s\s|[^ -~]")
 
 
 def require(answer: Mapping[str, Any], name: str) -> Any:
-    """Return what every S3 service answers. :raises ProviderInternalException: this is none."""
+    """Return what every S3 service answers. :raises ForeignAnswerError: this is none."""
     try:
         return answer[name]
     except KeyError:
-        raise ProviderInternalException(f"the answer has no {name}", hint=NOT_S3) from None
+        raise ForeignAnswerError(f"the answer has no {name}", hint=NOT_S3) from None
 
 
 def parse_time(value: Any) -> datetime:
@@ -61,7 +62,7 @@ def _parse_header_time(value: str) -> datetime:
 
 
 def etag_of(answer: Mapping[str, Any]) -> str:
-    """Return an answer's ETag without its quotes. :raises ProviderInternalException: there is none."""
+    """Return an answer's ETag without its quotes. :raises ForeignAnswerError: there is none."""
     return str(require(answer, "ETag")).strip('"')
 
 
@@ -171,7 +172,7 @@ def describing(options: PutOptions) -> dict[str, Any]:
         parameters["Tagging"] = urlencode(options.tags)
     if options.storage_class is not None:
         parameters["StorageClass"] = options.storage_class
-    return {**parameters, **options.extra}
+    return {**parameters, **asking_for(options.encryption), **options.extra}
 
 
 def conditions(options: PutOptions) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cloudbridge_store.drivers.aws.client import Service
+from cloudbridge_store.drivers.aws.encryption import unlocking
 from cloudbridge_store.drivers.aws.errors import code_of
 from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.translate import (
@@ -44,7 +45,9 @@ def start(service: Service, bucket: str, key: str, options: PutOptions) -> str:
     return str(answer["UploadId"])
 
 
-def send_part(service: Service, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
+def send_part(
+    service: Service, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions
+) -> Part:
     """Store one part."""
     with body.open() as stream:
         answer = service.send(
@@ -56,6 +59,7 @@ def send_part(service: Service, bucket: str, key: str, upload_id: str, number: i
             Body=SentStream(stream, body.size),
             ContentLength=body.size,
             **digest(service, body),
+            **unlocking(options.customer_key),
         )
     return Part(number, etag_of(answer), body.size)
 
@@ -92,6 +96,7 @@ def finish(
         UploadId=upload_id,
         MultipartUpload={"Parts": chosen},
         **conditions(options),
+        **unlocking(options.customer_key),
         **extra,
     )
     _compare_etag(service, answer, parts)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.base import (
+    PUT_PLAIN,
+    READ_ALL,
     Body,
     BucketInfo,
     Capabilities,
@@ -168,7 +170,7 @@ class LocalDriver(Driver):
 
     # Objects
 
-    def head_object(self, bucket: str, key: str) -> ObjectInfo:
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
         with OpenBucket(self._control, bucket) as opened, self._store.open(opened, key) as source:
             return source.attributes.info(key, source.status)
 
@@ -217,7 +219,7 @@ class LocalDriver(Driver):
                 attributes = Attributes.describe(options, crc32=crc32)
                 return self._store.publish(opened, key, staged, attributes, options)
 
-    def delete_object(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         with OpenBucket(self._control, bucket) as opened:
             self._begin_write()
             self._store.delete(opened, key)
@@ -263,16 +265,16 @@ class LocalDriver(Driver):
         to_key: str,
         options: PutOptions | None = None,
         *,
-        source_etag: str | None = None,
+        source: ReadOptions = READ_ALL,
     ) -> Stored:
         if options is not None:
             _refuse_extra(options)
-        with OpenBucket(self._control, bucket) as opened, self._store.open(opened, key) as source:
-            if source_etag is not None and source.etag != source_etag:
+        with OpenBucket(self._control, bucket) as opened, self._store.open(opened, key) as original:
+            if source.if_match not in (None, original.etag):
                 raise PreconditionFailedError("the object to be copied has another ETag")
             with OpenBucket(self._control, to_bucket) as target:
                 self._begin_write()
-                return self._store.copy(source, target, to_key, options)
+                return self._store.copy(original, target, to_key, options)
 
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
         return self.native.sign(bucket, key, method, seconds, options)
@@ -294,7 +296,9 @@ class LocalDriver(Driver):
         self._begin_write()
         return self._uploads.start(bucket, key, options)
 
-    def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
+    def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions = PUT_PLAIN
+    ) -> Part:
         self._begin_write()
         return self._uploads.put_part(bucket, key, upload_id, number, body)
 

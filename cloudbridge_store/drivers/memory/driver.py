@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.base import (
+    PUT_PLAIN,
+    READ_ALL,
     Body,
     BucketInfo,
     Capabilities,
@@ -147,7 +149,7 @@ class MemoryDriver(Driver):
 
     # Objects
 
-    def head_object(self, bucket: str, key: str) -> ObjectInfo:
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
         return self._find(bucket, key).handed_out()
 
     def list_objects(
@@ -187,7 +189,7 @@ class MemoryDriver(Driver):
         _check_options(options)
         return self._store(bucket, _make_record(key, _receive(body), options), options)
 
-    def delete_object(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         with lock:
             self._table(bucket).remove([key])
 
@@ -206,17 +208,17 @@ class MemoryDriver(Driver):
         to_key: str,
         options: PutOptions | None = None,
         *,
-        source_etag: str | None = None,
+        source: ReadOptions = READ_ALL,
     ) -> Stored:
-        source = self._find(bucket, key)
-        if source_etag not in (None, source.info.etag):
+        record = self._find(bucket, key)
+        if source.if_match not in (None, record.info.etag):
             raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
-        _refuse_archived(source)
-        _check_size(source.info.size)
+        _refuse_archived(record)
+        _check_size(record.info.size)
         if options is None:
-            options = _options_of(source)
+            options = _options_of(record)
         _check_options(options)
-        return self._store(to_bucket, _make_record(to_key, source.content, options), options)
+        return self._store(to_bucket, _make_record(to_key, record.content, options), options)
 
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
         return self._gateway.sign(bucket, key, method, seconds, options)
@@ -248,7 +250,9 @@ class MemoryDriver(Driver):
             self._table(bucket).uploads[upload_id] = Upload(key, options)
         return upload_id
 
-    def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
+    def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions = PUT_PLAIN
+    ) -> Part:
         if not 1 <= number <= _CAPABILITIES.max_parts:
             raise InvalidRequestError(f"parts have numbers from 1 to {_CAPABILITIES.max_parts}", bucket=bucket, key=key)
         content = _receive(body)

@@ -8,8 +8,10 @@ from cloudbridge_store.testing.conformance.concurrency import ConcurrencySuite
 from cloudbridge_store.testing.conformance.copying import CopyingSuite
 from cloudbridge_store.testing.conformance.directories import DirectorySuite
 from cloudbridge_store.testing.conformance.driver import DriverSuite
+from cloudbridge_store.testing.conformance.encryption import EncryptionSuite
 from cloudbridge_store.testing.conformance.errors import ErrorSuite
 from cloudbridge_store.testing.conformance.files import FileSuite
+from cloudbridge_store.testing.conformance.forms import FormSuite, RuleSuite
 from cloudbridge_store.testing.conformance.histories import HistorySuite
 from cloudbridge_store.testing.conformance.keys import KeySuite
 from cloudbridge_store.testing.conformance.listing import ListingSuite
@@ -20,6 +22,7 @@ from cloudbridge_store.testing.conformance.reads import ReadSuite
 from cloudbridge_store.testing.conformance.resources import ResourceSuite
 from cloudbridge_store.testing.conformance.uploads import UploadSuite
 from cloudbridge_store.testing.conformance.urls import UrlSuite
+from cloudbridge_store.testing.conformance.versions import VersionSuite
 
 __all__ = [
     "BucketSuite",
@@ -29,8 +32,10 @@ __all__ = [
     "CopyingSuite",
     "DirectorySuite",
     "DriverSuite",
+    "EncryptionSuite",
     "ErrorSuite",
     "FileSuite",
+    "FormSuite",
     "HistorySuite",
     "KeySuite",
     "ListingSuite",
@@ -39,8 +44,10 @@ __all__ = [
     "PublishingSuite",
     "ReadSuite",
     "ResourceSuite",
+    "RuleSuite",
     "UploadSuite",
     "UrlSuite",
+    "VersionSuite",
 ]
 
 
@@ -54,6 +61,10 @@ class ConformanceSuite(
     ListingSuite,
     MultipartSuite,
     CopyingSuite,
+    VersionSuite,
+    EncryptionSuite,
+    FormSuite,
+    RuleSuite,
     PublishingSuite,
     UrlSuite,
     BulkSuite,

@@ -186,9 +186,9 @@ class DriverSuite(StoreFixtures):
         session = bucket.provider.session
         names = (bucket.name, stored.name, bucket.name, "copy")
         with pytest.raises(PreconditionFailedError):
-            session.call(driver.copy_object, *names, source_etag="other")
+            session.call(driver.copy_object, *names, source=ReadOptions(if_match="other"))
         assert bucket.objects.get("copy") is None
-        written = session.call(driver.copy_object, *names, source_etag=stored.etag)
+        written = session.call(driver.copy_object, *names, source=ReadOptions(if_match=stored.etag))
         assert written.etag == driver.head_object(bucket.name, "copy").etag
 
     @needs("multipart")

@@ -33,8 +33,8 @@ ANSWERS = [
     ("304", 304, "GetObject", errors.NotModifiedError, "no"),
     ("InvalidAccessKeyId", 403, "GetObject", errors.AuthenticationError, "no"),
     ("SignatureDoesNotMatch", 403, "GetObject", errors.AuthenticationError, "no"),
-    ("ExpiredToken", 400, "GetObject", errors.AuthenticationError, "no"),
-    ("RequestTimeTooSkewed", 403, "GetObject", errors.AuthenticationError, "no"),
+    ("ExpiredToken", 400, "GetObject", errors.CredentialsExpiredError, "no"),
+    ("RequestTimeTooSkewed", 403, "GetObject", errors.ClockSkewError, "no"),
     ("401", 401, "GetObject", errors.AuthenticationError, "no"),
     ("InvalidRange", 416, "GetObject", errors.InvalidRangeError, "no"),
     ("KeyTooLongError", 400, "PutObject", errors.InvalidRequestError, "no"),
@@ -55,7 +55,7 @@ ANSWERS = [
     ("504", 504, "GetObject", errors.ServiceUnavailableError, "idempotent"),
     ("NotImplemented", 501, "PutBucketWebsite", errors.UnsupportedOperationError, "no"),
     ("MethodNotAllowed", 405, "GetObject", errors.UnsupportedOperationError, "no"),
-    ("PermanentRedirect", 301, "GetObject", errors.InvalidRequestError, "no"),
+    ("PermanentRedirect", 301, "GetObject", errors.WrongRegionError, "no"),
     ("SomethingNew", 400, "GetObject", errors.InvalidRequestError, "no"),
     ("SomethingNew", 403, "GetObject", errors.PermissionDeniedError, "no"),
 ]
@@ -78,10 +78,10 @@ LOCAL = [
     (exceptions.ParamValidationError(report="x"), errors.InvalidRequestError, "no"),
     (
         exceptions.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED]"),
-        errors.ConnectionFailedError,
+        errors.CertificateError,
         "no",
     ),
-    (ssl.SSLCertVerificationError("x"), errors.ConnectionFailedError, "no"),
+    (ssl.SSLCertVerificationError("x"), errors.CertificateError, "no"),
     (exceptions.SSLError(endpoint_url="x", error="EOF"), errors.ConnectionFailedError, "idempotent"),
 ]
 
@@ -103,7 +103,7 @@ def test_answer(code, status, operation, kind, retry):
 @pytest.mark.parametrize(("code", "status"), FOREIGN)
 def test_answer_of_something_else_is_not_a_missing_object(code, status):
     failure = classify(answer(code, status, request_id=None))
-    assert (failure.error, failure.retry) == (errors.ProviderInternalException, "no")
+    assert (failure.error, failure.retry) == (errors.ForeignAnswerError, "no")
     assert "s3_endpoint_url" in failure.hint
 
 

@@ -368,11 +368,13 @@ def test_an_empty_copy(store):
 
 def test_a_copy_onto_itself(store):
     etag = store.put("a", b"1").etag
-    store.driver.copy_object("bucket", "a", "bucket", "a", PutOptions(metadata={"m": "1"}), source_etag=etag)
+    store.driver.copy_object(
+        "bucket", "a", "bucket", "a", PutOptions(metadata={"m": "1"}), source=ReadOptions(if_match=etag)
+    )
     assert store.get("a") == b"1"
     assert store.head("a").metadata == {"m": "1"}
     with pytest.raises(PreconditionFailedError):
-        store.driver.copy_object("bucket", "a", "bucket", "a", source_etag=etag)
+        store.driver.copy_object("bucket", "a", "bucket", "a", source=ReadOptions(if_match=etag))
 
 
 def test_copies_of_what_is_not_there(store):
