@@ -42,6 +42,8 @@ class ProviderHarness(ABC):
     refused_keys: ClassVar[frozenset[str]] = frozenset()
     """Values of :data:`~cloudbridge_store.testing.keys.WEIRD_KEYS` that this store refuses to hold. The suite checks
     that it holds all others exactly, and that it refuses these: a driver cannot refuse anything unnoticed."""
+    unlisted_keys: ClassVar[frozenset[str]] = frozenset()
+    """Values of :data:`~cloudbridge_store.testing.keys.LITERAL_KEYS` that this store cannot take or list."""
     stateful_examples: ClassVar[int] = 15
     """Random histories that the suite plays against the store."""
     stateful_steps: ClassVar[int] = 20

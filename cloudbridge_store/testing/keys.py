@@ -163,3 +163,21 @@ ORDERED_KEYS = tuple(
     )
 )
 """Keys in the order of their UTF-8 bytes, which a file system's walk, UTF-16 and locales order otherwise."""
+
+LITERAL_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "parent": "a/../b",
+        "leading parent": "../b",
+        "only dots": "..",
+        "here": "./b",
+        "here inside": "a/./b",
+        "trailing parent": "b/..",
+        "tab": "a\tb",
+        "newline": "a\nb",
+        "return": "a\rb",
+        "escape": "a\x1b[31mb",
+        "delete": "a\x7fb",
+        "next line": "a\x85b",
+    }
+)
+"""Keys that other tools may have stored, and that ``keys="literal"`` reaches where the provider can; by what is odd."""

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoC
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.drivers.aws.regions import is_elsewhere, named_region
-from cloudbridge_store.drivers.aws.translate import parse_time
+from cloudbridge_store.drivers.aws.translate import parse_time, refuse_page
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
 
@@ -181,6 +181,8 @@ class Service:
             if isinstance(cause, StoreError):
                 raise cause from None
             raise
+        if "Body" not in answer:
+            refuse_page(answer)
         return answer
 
     def accepted(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

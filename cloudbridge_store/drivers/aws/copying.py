@@ -9,7 +9,7 @@ from typing import Any
 from cloudbridge_store.drivers.aws import uploads
 from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.encryption import unlocking
-from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, stored
+from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, require, stored
 from cloudbridge_store.drivers.base import Encryption, MiB, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError
 
@@ -58,7 +58,7 @@ class Copy:
             parameters = {**describing(options), **conditions(options), "MetadataDirective": "REPLACE"}
             parameters["TaggingDirective"] = "REPLACE" if service.preset.tagging else None
         answer = service.send("copy_object", Bucket=self.to_bucket, Key=self.to_key, **self._parameters, **parameters)
-        result = answer.get("CopyObjectResult", {})
+        result = require(answer, "CopyObjectResult")
         return replace(stored(result, service.preset), version=stored({**answer, **result}, service.preset).version)
 
     def _storage_class(self) -> str | None:
@@ -112,7 +112,7 @@ class Copy:
             **self._parameters,
             **unlocking(options.customer_key),
         )
-        return Part(number, etag_of(answer["CopyPartResult"]), stop - start)
+        return Part(number, etag_of(require(answer, "CopyPartResult")), stop - start)
 
 
 def copy(

@@ -13,9 +13,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from cloudbridge_store.config import ConfigKey, Settings
-from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, uploads, versions
+from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, removal, uploads, versions
 from cloudbridge_store.drivers.aws.client import Plan, Service
 from cloudbridge_store.drivers.aws.encryption import unlocking
+from cloudbridge_store.drivers.aws.removal import NOT_IN_XML
 from cloudbridge_store.drivers.aws.rules import get_rules, set_rules
 from cloudbridge_store.drivers.aws.settings import CONFIG_KEYS, capabilities_of, choose_endpoint, choose_preset
 from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
@@ -295,15 +296,10 @@ class AwsDriver(Driver):
                 raise
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
-        algorithm = "SHA256" if self._service.preset.delete_digest == "sha256" else None
-        answer = self._service.send(
-            "delete_objects",
-            Bucket=bucket,
-            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
-            ChecksumAlgorithm=algorithm,
-        )
-        refused = [each for each in answer.get("Errors", ()) if each.get("Code") != "NoSuchKey"]
-        return {each["Key"]: errors.item_error(each, bucket) for each in refused}
+        for odd in filter(NOT_IN_XML.search, keys):
+            self.delete_object(bucket, odd)
+        plain = [key for key in keys if not NOT_IN_XML.search(key)]
+        return removal.delete_objects(self._service, bucket, plain) if plain else {}
 
     def copy_object(
         self,

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import FormOptions, Method, SignedForm, SignedRequest, SignOptions
 from cloudbridge_store.errors import AuthenticationError, InvalidRequestError
 
@@ -125,7 +126,7 @@ def _block_policies(service: Service, bucket: str, *, block: bool) -> None:
         return
     try:
         answer = service.send("get_public_access_block", Bucket=bucket)
-        present = dict(answer["PublicAccessBlockConfiguration"])
+        present = dict(require(answer, "PublicAccessBlockConfiguration"))
     except ClientError as error:
         if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
             raise

@@ -44,6 +44,16 @@ def require(answer: Mapping[str, Any], name: str) -> Any:
         raise ForeignAnswerError(f"the answer has no {name}", hint=NOT_S3) from None
 
 
+def refuse_page(answer: Mapping[str, Any]) -> None:
+    """Raise for a page of HTML that a proxy or a portal sent with status 200: nothing was carried out.
+
+    :raises ForeignAnswerError: S3 and its like answer XML or nothing, and name the request.
+    """
+    headers: Mapping[str, str] = answer["ResponseMetadata"].get("HTTPHeaders", {})
+    if headers.get("content-type", "").startswith("text/html") and not any(name.startswith("x-am") for name in headers):
+        raise ForeignAnswerError("the answer is a page of HTML", hint=NOT_S3)
+
+
 def parse_time(value: Any) -> datetime:
     """Read a time as S3 writes it: ISO 8601 in bodies, RFC 5322 in headers."""
     # botocore's own parser takes more than half the time of a listing.

@@ -20,6 +20,7 @@ from cloudbridge_store.drivers.aws.translate import (
     encode_md5,
     encrypted,
     etag_of,
+    require,
     stored,
 )
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
@@ -42,7 +43,7 @@ def start(service: Service, bucket: str, key: str, options: PutOptions) -> str:
         # One checksum of the whole in the end, which a download can be compared with.
         parameters = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT", **parameters}
     answer = service.send("create_multipart_upload", Bucket=bucket, Key=key, **parameters)
-    return str(answer["UploadId"])
+    return str(require(answer, "UploadId"))
 
 
 def send_part(

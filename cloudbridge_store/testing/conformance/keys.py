@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from cloudbridge_store.buckets import Bucket
-from cloudbridge_store.errors import ConflictError, InvalidLabelException, InvalidNameException, InvalidValueException
+from cloudbridge_store.errors import (
+    ConflictError,
+    InvalidConfigurationException,
+    InvalidLabelException,
+    InvalidNameException,
+    InvalidValueException,
+)
 from cloudbridge_store.provider import CloudProvider
-from cloudbridge_store.testing.fixtures import StoreFixtures, offline_bucket
+from cloudbridge_store.testing.fixtures import StoreFixtures, lacks, needs, offline_bucket
 from cloudbridge_store.testing.harness import ProviderHarness
-from cloudbridge_store.testing.keys import REFUSED_KEYS, WEIRD_KEYS
+from cloudbridge_store.testing.keys import LITERAL_KEYS, REFUSED_KEYS, WEIRD_KEYS
 
 _CALLS: dict[str, Callable[[Bucket, Any], Any]] = {
     "create": lambda bucket, key: bucket.objects.create(key),
@@ -100,6 +106,38 @@ class KeySuite(StoreFixtures):
         assert [each.name for each in bucket.objects.list(prefix=".")] == ["..x", ".hidden"]
         assert [each.name for each in bucket.objects.list(prefix="..")] == ["..x"]
         assert [each.name for each in bucket.objects.list(prefix="a/..")] == ["a/...", "a/..b"]
+
+    @needs("literal_keys")
+    @pytest.mark.parametrize("what", LITERAL_KEYS)
+    def test_odd_key_is_reached_literally(self, harness: ProviderHarness, bucket: Bucket, what: str) -> None:
+        key = LITERAL_KEYS[what]
+        if key in harness.unlisted_keys:
+            pytest.skip(f"this server cannot hold or list a key with {what}")
+        bucket.objects.create("b").upload(b"neighbour")
+        with harness.make_provider(keys="literal") as literal:
+            objects = literal.storage.buckets.get(bucket.name).objects  # type: ignore[union-attr]
+            obj = objects.create(key).upload(b"odd")
+            assert (obj.content(), objects.get(key).name) == (b"odd", key)  # type: ignore[union-attr]
+            assert [each.name for each in bucket.objects] == sorted([key, "b"])
+            assert [each.name for each in objects.list(prefix=key)] == [key]
+            assert obj.copy_to(bucket.name, "copied").content() == b"odd"
+            assert objects.delete_many([key, "copied"]) == 2
+        assert [each.name for each in bucket.objects] == ["b"]
+        assert bucket.objects.create("b").content() == b"neighbour"
+
+    @needs("literal_keys")
+    def test_a_bucket_with_odd_keys_can_be_emptied(self, harness: ProviderHarness, bucket: Bucket) -> None:
+        keys = sorted(set(LITERAL_KEYS.values()) - harness.unlisted_keys)
+        with harness.make_provider(keys="literal") as literal:
+            literal.storage.buckets.get(bucket.name).objects.upload_many(dict.fromkeys(keys, b"x"))  # type: ignore[union-attr]
+        assert [each.name for each in bucket.objects] == keys
+        bucket.delete(delete_contents=True)
+        assert not bucket.exists
+
+    @lacks("literal_keys")
+    def test_literal_keys_are_refused(self, harness: ProviderHarness) -> None:
+        with pytest.raises(InvalidConfigurationException):
+            harness.make_provider(keys="literal")
 
     def test_nested_keys(self, provider: CloudProvider, bucket: Bucket) -> None:
         assert provider.capabilities.nested_keys in (True, False)
