@@ -166,6 +166,7 @@ _BY_STATUS: Mapping[int, Meaning] = {
 _NEVER_WITHOUT_CODE = frozenset({200, 301, 302, 303, 307, 308, 400, 403, 404, 405})
 
 _TLS = "The server's certificate was not accepted: set ca_bundle, or check the endpoint's name"
+_NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
 _CHAIN = "Give aws_access_key and aws_secret_key, a profile, or set aws_anonymous"
 
 # The first class that fits counts, so that the special ones come first.
@@ -223,8 +224,11 @@ def classify(error: BaseException) -> Failure | None:
     """Say what an exception of botocore, or of the connection below it, means; ``None`` if it is of neither."""
     if isinstance(error, exceptions.ClientError):
         return _classify_answer(error)
-    if isinstance(error, (exceptions.SSLError, ssl.SSLError)) and _certificate_refused(error):
-        return Failure(CertificateError, reason=str(error), hint=_TLS)
+    if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
+        if _certificate_refused(error):
+            return Failure(CertificateError, reason=str(error), hint=_TLS)
+        if "WRONG_VERSION_NUMBER" in str(error):
+            return Failure(ConnectionFailedError, reason=str(error), hint=_NO_TLS)
     for classes, meaning in _BY_CLASS:
         if isinstance(error, classes):
             return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
@@ -242,7 +246,7 @@ def _reason(error: BaseException) -> str:
 def _certificate_refused(error: BaseException) -> bool:
     if isinstance(error, ssl.SSLCertVerificationError):
         return True
-    return any(sign in str(error) for sign in ("CERTIFICATE_VERIFY_FAILED", "doesn't match", "WRONG_VERSION_NUMBER"))
+    return any(sign in str(error) for sign in ("CERTIFICATE_VERIFY_FAILED", "doesn't match"))
 
 
 def _classify_answer(error: exceptions.ClientError) -> Failure:

@@ -9,6 +9,7 @@ from cloudbridge_store.config import ConfigKey
 from cloudbridge_store.drivers.aws.client import is_aws
 from cloudbridge_store.drivers.base import Capabilities, RuleKind
 from cloudbridge_store.drivers.presets import S3Preset, find, override_keys, with_overrides
+from cloudbridge_store.errors import InvalidConfigurationException
 
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
@@ -37,7 +38,7 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
 def choose_preset(config: Mapping[str, Any]) -> S3Preset:
     """Return the service that the configuration means, with the flags it sets."""
     url = config.get("s3_endpoint_url")
-    name = config.get("s3_preset") or ("aws" if is_aws(_complete(url, secure=True)) else "other")
+    name = config.get("s3_preset") or ("aws" if not url or is_aws(_complete(url, secure=True)) else "other")
     return with_overrides(find(name), config)
 
 
@@ -45,14 +46,16 @@ def choose_endpoint(config: Mapping[str, Any], preset: S3Preset) -> str | None:
     """Return the service's address; ``None`` for AWS's own, which boto3 knows."""
     secure = bool(config["s3_is_secure"])
     if config["s3_endpoint_url"]:
-        return _complete(config["s3_endpoint_url"], secure=secure)
+        url = _complete(config["s3_endpoint_url"], secure=secure)
+        if preset.force_https and not url.lower().startswith("https://"):
+            message = f"preset {preset.name} is served over https only: {url} is not; s3_force_https=false permits it"
+            raise InvalidConfigurationException(message)
+        return url
     return preset.endpoint_url(config["aws_region_name"], config["s3_account"], secure)
 
 
-def _complete(url: str | None, *, secure: bool) -> str | None:
-    if not url or "://" in url:
-        return url
-    return f"{'https' if secure else 'http'}://{url}"
+def _complete(url: str, *, secure: bool) -> str:
+    return url if "://" in url else f"{'https' if secure else 'http'}://{url}"
 
 
 def _held_checksums(preset: S3Preset) -> frozenset[str]:

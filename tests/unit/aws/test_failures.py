@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -348,3 +349,30 @@ def test_what_a_machine_has_for_aws_is_not_shown_to_others(serve, connect, monke
     with pytest.raises(errors.AuthenticationError):
         offline(connect(script, s3_preset="other", **keys)).get("a")
     assert (bool(metadata.asked), script.asked) == (asked, [])
+
+
+def test_a_server_without_tls(serve, connect):
+    script = serve(lambda asked: (200, OBJECT, b""))
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        offline(connect(script.url.replace("http:", "https:"))).get("a")
+    assert "does not speak TLS" in caught.value.hint
+    assert caught.value.attempts == 1
+
+
+def test_a_certificate_that_nobody_vouches_for(serve, connect, tmp_path):
+    trustme = pytest.importorskip("trustme")
+    script = serve(lambda asked: (200, OBJECT, b""))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    script.server.socket = context.wrap_socket(script.server.socket, server_side=True)
+    url = script.url.replace("http:", "https:")
+    with pytest.raises(errors.CertificateError) as caught:
+        offline(connect(url)).get("a")
+    assert "ca_bundle" in caught.value.hint
+    assert (caught.value.attempts, script.asked) == (1, [])
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    assert offline(connect(url, ca_bundle=str(tmp_path / "ca.pem"))).get("a").name == "a"
+    other = url.replace("127.0.0.1", "localhost")
+    with pytest.raises(errors.CertificateError):
+        offline(connect(other, ca_bundle=str(tmp_path / "ca.pem"))).get("a")
