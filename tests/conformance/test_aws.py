@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from servers import moto
 
 from cloudbridge_store import CloudProviderFactory, ProviderList
 from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
@@ -16,10 +15,6 @@ from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
 if os.environ.get("CI") != "true":
     pytest.importorskip("boto3")
     pytest.importorskip("moto")
-
-_SPEC = importlib.util.spec_from_file_location("moto_server", Path(__file__).parents[1] / "servers" / "moto.py")
-moto = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(moto)
 
 
 class MotoHarness(ProviderHarness):
@@ -69,10 +64,8 @@ class OtherHarness(MotoHarness):
 
 
 @pytest.fixture(scope="session")
-def moto_url():
-    server = moto.MotoServer()
-    yield server.url
-    server.stop()
+def moto_url(server):
+    return server("moto").url
 
 
 class TestAws(ConformanceSuite):
