@@ -26,8 +26,6 @@ class MotoHarness(ProviderHarness):
 
     preset: ClassVar[str] = "aws"
     region: ClassVar[str] = "eu-west-1"
-    # Each makes a provider anew, and boto3 takes its time for a client.
-    stateful_examples = 5
 
     def __init__(self, url):
         super().__init__()

@@ -39,7 +39,7 @@ class Keeper:
             found = self._servers[kind]
         if isinstance(found, Exception):
             raise found
-        return SimpleNamespace(**{name: value for name, value in vars(found).items() if not name.startswith("_")})
+        return SimpleNamespace(**found.facts())
 
     def _start(self, kind):
         module, _, name = KINDS[kind].partition(":")

@@ -20,9 +20,10 @@ import re
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from urllib.parse import parse_qsl, quote
 
-from servers.process import Server, answers, end_with_stdin, free_ports
+from servers.process import Server, Unavailable, answers, end_with_stdin, free_ports
 
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 _METADATA = "x-amz-meta-"
@@ -33,10 +34,12 @@ class MotoServer(Server):
 
     module = "servers.moto"
 
-    def __init__(self):
+    def arguments(self):
+        if find_spec("moto") is None:
+            raise Unavailable("moto is not installed")
         [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__(self.port)
+        return (self.port,)
 
     def is_ready(self):
         return answers(self.port)

@@ -31,29 +31,43 @@ class Server:
     module = ""
     """The program, as ``python -m`` takes it."""
     python = sys.executable
+    _process = None
 
-    def __init__(self, *arguments):
+    def __init__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
-        self._log = open(self.directory / "log", "wb")
-        command = [self.python, "-P", "-W", "ignore", "-m", self.module, *map(str, arguments)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"},
-            # An interrupt at the terminal is for the tests. The server ends after they have cleaned up.
-            start_new_session=True,
-        )
         try:
-            self._wait()
+            self._start()
         except BaseException:
             self.stop()
             raise
 
+    def arguments(self):
+        """Prepare all that the program needs, and return its arguments."""
+        raise NotImplementedError
+
     def is_ready(self):
         """Say whether the server serves."""
         raise NotImplementedError
+
+    def facts(self):
+        """Return what tests know of the server: its public values by name."""
+        names = [name for name in {**vars(type(self)), **vars(self)} if not name.startswith("_")]
+        return {name: value for name in names if isinstance(value := getattr(self, name), int | str | Path)}
+
+    def _start(self):
+        arguments = map(str, self.arguments())
+        command = [self.python, "-P", "-W", "ignore", "-m", self.module, *arguments]
+        with open(self.directory / "log", "wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"},
+                # An interrupt at the terminal is for the tests. The server ends after they have cleaned up.
+                start_new_session=True,
+            )
+        self._wait()
 
     def _wait(self):
         limit = time.monotonic() + PATIENCE
@@ -73,13 +87,13 @@ class Server:
 
     def stop(self):
         """End the server and remove its files."""
-        self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
+        if self._process is not None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -108,9 +122,10 @@ def answers(port):
 
 def end_with_stdin():
     """Have this process told to end by SIGTERM as soon as its standard input ends."""
+    read = os.read  # which eventlet replaces
 
     def wait():
-        while os.read(0, 1024):
+        while read(0, 1024):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
