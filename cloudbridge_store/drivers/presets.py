@@ -236,8 +236,8 @@ S3_PRESETS: Mapping[str, S3Preset] = _table((
     _CEPH,
     replace(_CEPH, name="rgw"),
     S3Preset(
-        "swift-s3", "OpenStack Swift's S3 API", default_region="us-east-1", tagging=False, acl=False,
-        notes="keys come from 'openstack ec2 credentials create'",
+        "swift-s3", "OpenStack Swift's S3 API", default_region="us-east-1", max_parts=1000, tagging=False, acl=False,
+        max_metadata_bytes=256, notes="keys come from 'openstack ec2 credentials create'",
     ),
     _ceph("auroraobjects", "AuroraObjects (PCextreme)", "o.auroraobjects.eu", default_region="default"),
     _ceph(

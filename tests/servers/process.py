@@ -130,3 +130,19 @@ def end_with_stdin():
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def certificates(directory):
+    """Write ``certificate.pem`` and ``key.pem`` for this machine's own address, and return the file of their CA."""
+    try:
+        import trustme
+    except ImportError as error:
+        raise Unavailable("trustme is not installed") from error
+
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    for part in issued.cert_chain_pems:
+        part.write_to_path(directory / "certificate.pem", append=True)
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    return directory / "ca.pem"

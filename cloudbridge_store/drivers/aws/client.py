@@ -29,7 +29,8 @@ from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
 
 POOL_SIZE = 50
-_BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
+# Of a shorter name some services say no more than that the request is bad.
+_BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{3,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
 _log = logging.getLogger("cloudbridge_store")
 
 

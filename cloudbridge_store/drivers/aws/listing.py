@@ -108,5 +108,7 @@ def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: 
     ]
     if not truncated:
         return Page(items)
-    following = _text(require(answer, "NextKeyMarker"), encoded=encoded)
-    return Page(items, f"{following}{_SEPARATOR}{answer.get('NextUploadIdMarker', '')}")
+    # The last upload is where to go on. What services name as the next marker is not always encoded, nor always there.
+    if not items:
+        raise ProviderInternalException("the page is not the last and holds nothing", hint=NOT_S3)
+    return Page(items, f"{items[-1].key}{_SEPARATOR}{items[-1].upload_id}")
