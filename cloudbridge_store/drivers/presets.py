@@ -54,6 +54,8 @@ class S3Preset:
     object_lock: bool = False
     conditional_put: frozenset[str] = frozenset()
     """``if_none_match`` and ``if_match``; what is not known to hold is left out: it would lose data in silence."""
+    conditional_multipart: bool = True
+    """Completing a multipart upload keeps these conditions too."""
     conditional_delete: bool = False
     checksum: Literal["crc32", "md5", "none"] = "md5"
     """What goes with uploads; ``crc32`` may go as a trailer."""
@@ -64,6 +66,8 @@ class S3Preset:
     storage_classes: tuple[str, ...] = ("STANDARD",)
     """Those that may be asked for."""
     max_metadata_bytes: int = 2048
+    metadata_underscore: bool = True
+    """Names of metadata may hold an underscore; otherwise it becomes a hyphen."""
     notes: str = ""
 
     @property
@@ -134,6 +138,7 @@ _HELP: Mapping[str, str] = {
     "versioning": "buckets can keep versions",
     "object_lock": "objects can be locked",
     "conditional_put": "conditions that writes keep: if_none_match, if_match, both with a comma, or none",
+    "conditional_multipart": "completing a multipart upload keeps the same conditions",
     "conditional_delete": "deleting keeps the condition if_match",
     "checksum": "what goes with uploads: crc32, md5 or none",
     "delete_digest": "what goes with a batch of deletions: crc32, md5 or sha256",
@@ -141,6 +146,7 @@ _HELP: Mapping[str, str] = {
     "force_https": "plain http is refused",
     "storage_classes": "storage classes that may be asked for, with commas",
     "max_metadata_bytes": "bytes of metadata that an object can have",
+    "metadata_underscore": "names of metadata may hold an underscore",
 }
 
 
@@ -201,8 +207,8 @@ _BOTH = frozenset({"if_none_match", "if_match"})
 
 _CEPH = S3Preset(
     "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False, object_lock=True,
-    conditional_put=frozenset({"if_none_match"}),
-    notes="its operator's own storage classes go into s3_storage_classes; a multipart upload keeps no condition",
+    conditional_put=frozenset({"if_none_match"}), conditional_multipart=False, metadata_underscore=False,
+    notes="its operator's own storage classes go into s3_storage_classes",
 )  # fmt: skip
 
 _PLAIN = S3Preset(

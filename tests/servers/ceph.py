@@ -149,14 +149,19 @@ class Cluster:
         self._run("radosgw-admin", "user", "create", "--uid", name, "--display-name", name, *keys, *others)
 
     def _run(self, *command):
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, preexec_fn=self._end_together
-        )
+        done = self._start_process(command, stdout=subprocess.PIPE, text=True)
+        said, _ = done.communicate(timeout=PATIENCE)
+        if done.returncode:
+            raise RuntimeError(f"{command} ended with {done.returncode}")
         self._check()
-        return done.stdout
+        return said
 
     def _daemon(self, *command):
-        self._daemons.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=self._end_together))
+        self._daemons.append(self._start_process(command, stdout=subprocess.DEVNULL))
+
+    def _start_process(self, command, **others):
+        # There are no other threads here, which is what makes preexec_fn safe.
+        return subprocess.Popen(command, preexec_fn=self._end_together, **others)  # noqa: PLW1509
 
     def _end_together(self):
         self._library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

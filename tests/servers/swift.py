@@ -130,7 +130,9 @@ def cache_filter(*_, **__):
 def write_proxy(directory):
     """Write the proxy's configuration and return its path."""
     lines = [f"[DEFAULT]\nswift_dir = {directory}\n[pipeline:main]\npipeline = {PIPELINE} proxy-server"]
-    lines.append("[app:proxy-server]\nuse = egg:swift#proxy\nallow_account_management = true\naccount_autocreate = true")
+    lines.append(
+        "[app:proxy-server]\nuse = egg:swift#proxy\nallow_account_management = true\naccount_autocreate = true"
+    )
     for name in PIPELINE.split():
         use = f"use = egg:swift#{name.replace('-', '_')}"
         if name == "cache":

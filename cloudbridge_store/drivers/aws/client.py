@@ -26,7 +26,13 @@ from botocore.loaders import Loader
 from cloudbridge_store.config import Settings
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.presets import S3Preset
-from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
+from cloudbridge_store.errors import (
+    BucketNotFoundError,
+    InvalidConfigurationException,
+    StoreError,
+    UnsupportedOperationError,
+    UploadNotFoundError,
+)
 
 POOL_SIZE = 50
 # Of a shorter name some services say no more than that the request is bad.
@@ -119,6 +125,11 @@ class Service:
         bucket = parameters.get("Bucket")
         if bucket is not None and not _BUCKET.fullmatch(bucket):
             raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
+        if parameters.get("UploadId") == "":
+            # A part of no upload would be an object.
+            raise UploadNotFoundError("no upload has an empty id", bucket=bucket)
+        if not self.preset.metadata_underscore and any("_" in name for name in parameters.get("Metadata") or ()):
+            raise UnsupportedOperationError("this service makes a hyphen of an underscore in a name of metadata")
         given = {name: value for name, value in parameters.items() if value is not None}
         try:
             answer: dict[str, Any] = getattr(self.client, operation)(**given)

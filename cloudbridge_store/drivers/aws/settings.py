@@ -64,6 +64,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         multipart=multipart,
         copy=preset.copy,
         conditional_put=conditions,
+        conditional_multipart=preset.conditional_multipart,
         conditional_read=True,
         user_metadata=True,
         tags=preset.tagging,
