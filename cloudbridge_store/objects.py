@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, Un
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import checks, transfer
 from cloudbridge_store.core.checks import PutKeywords
+from cloudbridge_store.core.multipart import takes_parts
 from cloudbridge_store.core.progress import Progress, ProgressArgument
 from cloudbridge_store.core.source import Data
 from cloudbridge_store.core.streams import ObjectReader, ResumingStream
@@ -116,6 +117,7 @@ class BucketObject(DescribedObject):
         """Start an upload whose parts are sent by the caller, in any order and from any thread or process."""
         self._session.require("multipart", "upload in parts")
         checked = self._put_options(options)
+        checks.refuse_conditions(self._session, checked)
         upload_id = self._session.call(self._session.driver.start_upload, self.bucket.name, self._name, checked)
         return MultipartUpload(self.bucket, self._name, upload_id, options=checked)
 
@@ -144,6 +146,8 @@ class BucketObject(DescribedObject):
         to_bucket = self._own_bucket(bucket)
         key = checks.object_key(self._session, self._name if name is None else name)
         checked = checks.put_options(self._session, key, options) if options else None
+        if checked is not None:
+            checks.refuse_conditions(self._session, checked)
         driver = self._session.driver
         names = (self.bucket.name, self._name, to_bucket.name, key)
         self._session.call(driver.copy_object, *names, checked, source=self._source)
@@ -272,7 +276,7 @@ class BucketObject(DescribedObject):
             return io.TextIOWrapper(reader, encoding or "utf-8", newline=newline) if text else reader
         checked = self._put_options(options)
         self._forget()
-        writer = ObjectWriter(self._target, checked, split=self._session.capabilities.multipart)
+        writer = ObjectWriter(self._target, checked, split=takes_parts(self._session, checked))
         file = TextWriter(cast("BinaryIO", writer), encoding or "utf-8", newline=newline) if text else writer
         return cast("IO[Any]", file)
 

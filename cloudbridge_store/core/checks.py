@@ -199,6 +199,13 @@ def read_source(session: Session, version: str | None, encryption: Encryption | 
     return ReadOptions(version=version, customer_key=key)
 
 
+def refuse_conditions(session: Session, options: PutOptions) -> None:
+    """Raise where the service keeps no condition of an upload in parts, or of a copy."""
+    if options.conditional and not session.capabilities.conditional_multipart:
+        message = "this provider keeps conditions of uploads in one request only"
+        raise UnsupportedOperationError(message, provider=session.provider)
+
+
 def _check_conditions(given: Mapping[str, Any]) -> None:
     if given.get("if_none_match", "*") != "*":
         raise InvalidValueException("if_none_match", given["if_none_match"], 'only "*": create, never replace')

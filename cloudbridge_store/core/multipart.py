@@ -83,10 +83,16 @@ def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
         size = min(2 * size, session.capabilities.max_part)
 
 
-def refuse_single(session: Session, size: int) -> None:
-    """Raise where ``size`` bytes do not fit in one request and the service has no multipart uploads."""
+def takes_parts(session: Session, options: PutOptions) -> bool:
+    """Say whether an object may come in parts: not under a condition that holds for a single request only."""
     able = session.capabilities
-    if size > able.max_put and not able.multipart:
+    return able.multipart and (able.conditional_multipart or not options.conditional)
+
+
+def refuse_single(session: Session, size: int, options: PutOptions) -> None:
+    """Raise where ``size`` bytes do not fit in one request and cannot come in parts."""
+    able = session.capabilities
+    if size > able.max_put and not takes_parts(session, options):
         message = f"{size} bytes are more than the {able.max_put} that one request can carry"
         raise UnsupportedOperationError(message, provider=session.provider)
 

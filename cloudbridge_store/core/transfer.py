@@ -21,6 +21,7 @@ from cloudbridge_store.core.multipart import (
     decide_cut,
     growing_part_sizes,
     refuse_single,
+    takes_parts,
     upload_part_size,
 )
 from cloudbridge_store.core.parallel import run_parallel
@@ -81,8 +82,8 @@ def upload_body(
     session, bucket, key = target
     able = session.capabilities
     cut = decide_cut(session, config)
-    refuse_single(session, body.size)
-    if body.size <= min(cut.threshold, able.max_put) or not able.multipart:
+    refuse_single(session, body.size, options)
+    if body.size <= min(cut.threshold, able.max_put) or not takes_parts(session, options):
         if progress.watched or before_commit is not None:
             body = _CountedBody(body, progress, before_commit)
         return session.call(session.driver.put_object, bucket, key, body, options)
@@ -99,7 +100,7 @@ def _upload_pieces(
     target: Target, pieces: Iterator[memoryview], options: PutOptions, config: TransferConfig | None, progress: Progress
 ) -> Stored:
     session = target.session
-    if not session.capabilities.multipart:
+    if not takes_parts(session, options):
         return _upload_spooled(target, pieces, options, progress)
     cut = decide_cut(session, config)
     grouped = growing(pieces, growing_part_sizes(session, cut))

@@ -92,7 +92,7 @@ class ObjectWriter(io.BufferedIOBase):
 
     def _put(self, body: Body) -> None:
         session, bucket, key = self._target
-        refuse_single(session, body.size)
+        refuse_single(session, body.size, self._options)
         session.call(session.driver.put_object, bucket, key, body, self._options)
 
     def __enter__(self) -> Self:

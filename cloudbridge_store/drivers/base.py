@@ -7,8 +7,7 @@ done once, above. What every driver MUST do:
 * Let the SDK's exceptions fly, or raise classes of :mod:`cloudbridge_store.errors` itself. :meth:`Driver.classify`
   says what an SDK exception means. A not-found class is raised for nothing but not-found: never for 403 or 5xx.
 * Do no retries and follow no redirects (switch the SDK's off), and log nothing secret.
-* Be safe to share between threads. After a fork the library connects anew in the child.
-* Open no connection in :meth:`Driver.connect`.
+* Be safe to share between threads. After a fork the library connects anew. :meth:`Driver.connect` sends nothing.
 * Write atomically: readers see the old object or the new one, never a mix, and never a part of one.
 * Tell the service a digest of what it sends, where the service verifies one, and answer the digests it holds.
 * List in UTF-8 byte order of keys, at most ``limit`` items and prefixes; fewer, or none, with a token is fine.
@@ -98,6 +97,8 @@ class Capabilities:
     copy: bool = False
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
+    conditional_multipart: bool = True
+    """Conditions hold for uploads in parts, and for copies, too."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False
@@ -300,7 +301,6 @@ class Driver(ABC):
         self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions
     ) -> Stored:
         """Make the object of these parts, which come sorted by number. :raises UploadNotFoundError:
-
         :raises InvalidRequestError: a part is missing, has another ETag, or is too small and not the last.
         """
         raise self._unsupported()

@@ -61,6 +61,8 @@ class S3Preset:
     """Bytes that one request copies; more goes by parts."""
     conditional_put: frozenset[str] = frozenset()
     """``if_none_match`` and ``if_match``; what is not known to hold is left out: it would lose data in silence."""
+    conditional_multipart: bool = True
+    """Completing a multipart upload keeps these conditions too."""
     checksum: Literal["crc32", "md5", "none"] = "md5"
     """What goes with uploads; ``crc32`` may go as a trailer."""
     delete_digest: Literal["md5", "crc32", "sha256"] = "md5"
@@ -70,6 +72,8 @@ class S3Preset:
     storage_classes: tuple[str, ...] = ("STANDARD",)
     """Those that may be asked for."""
     max_metadata_bytes: int = 2048
+    metadata_underscore: bool = True
+    """Names of metadata may hold an underscore; otherwise it becomes a hyphen."""
     notes: str = ""
 
     @property
@@ -145,12 +149,14 @@ _HELP: Mapping[str, str] = {
     "post_policy": "forms can be signed, for uploads by browsers",
     "max_copy": "bytes that one request copies; more goes by parts",
     "conditional_put": "conditions that writes keep: if_none_match, if_match, both with a comma, or none",
+    "conditional_multipart": "completing a multipart upload keeps the same conditions",
     "checksum": "what goes with uploads: crc32, md5 or none",
     "delete_digest": "what goes with a batch of deletions: crc32, md5 or sha256",
     "location_constraint": "creating a bucket names the region",
     "force_https": "plain http is refused",
     "storage_classes": "storage classes that may be asked for, with commas",
     "max_metadata_bytes": "bytes of metadata that an object can have",
+    "metadata_underscore": "names of metadata may hold an underscore",
 }
 
 
@@ -213,8 +219,9 @@ _ALL_RULES = frozenset({"cors", "lifecycle"})
 
 _CEPH = S3Preset(
     "ceph", "Ceph RADOS Gateway", default_region="default", list_version=1, list_url_encode=False,
-    conditional_put=frozenset({"if_none_match"}), encryption=frozenset({"customer"}), rules=_ALL_RULES,
-    notes="its operator's own storage classes go into s3_storage_classes; a multipart upload keeps no condition",
+    conditional_put=frozenset({"if_none_match"}), conditional_multipart=False, metadata_underscore=False,
+    encryption=frozenset({"customer"}), rules=_ALL_RULES,
+    notes="its operator's own storage classes go into s3_storage_classes",
 )  # fmt: skip
 
 _PLAIN = S3Preset(
@@ -248,6 +255,10 @@ S3_PRESETS: Mapping[str, S3Preset] = _table((
     ),
     _CEPH,
     replace(_CEPH, name="rgw"),
+    S3Preset(
+        "swift-s3", "OpenStack Swift's S3 API", default_region="us-east-1", max_parts=1000, tagging=False, acl=False,
+        post_policy=False, max_metadata_bytes=256, notes="keys come from 'openstack ec2 credentials create'",
+    ),
     _ceph("auroraobjects", "AuroraObjects (PCextreme)", "o.auroraobjects.eu", default_region="default"),
     _ceph(
         "jetstream2", "Jetstream2", "js2.jetstream-cloud.org:8001", regions=("RegionOne",), default_region="RegionOne",

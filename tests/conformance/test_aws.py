@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from servers import moto
 
 from cloudbridge_store import CloudProviderFactory, ProviderList
 from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
@@ -17,10 +16,6 @@ from cloudbridge_store.testing.keys import LITERAL_KEYS
 if os.environ.get("CI") != "true":
     pytest.importorskip("boto3")
     pytest.importorskip("moto")
-
-_SPEC = importlib.util.spec_from_file_location("moto_server", Path(__file__).parents[1] / "servers" / "moto.py")
-moto = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(moto)
 
 
 class MotoHarness(ProviderHarness):
@@ -33,8 +28,6 @@ class MotoHarness(ProviderHarness):
 
     preset: ClassVar[str] = "aws"
     region: ClassVar[str] = "eu-west-1"
-    # Each makes a provider anew, and boto3 takes its time for a client.
-    stateful_examples = 5
     # Its routes end at a line's end.
     unlisted_keys = frozenset({LITERAL_KEYS["newline"]})
 
@@ -77,10 +70,8 @@ class OtherHarness(MotoHarness):
 
 
 @pytest.fixture(scope="session")
-def moto_url():
-    server = moto.MotoServer()
-    yield server.url
-    server.stop()
+def moto_url(server):
+    return server("moto").url
 
 
 class TestAws(ConformanceSuite):

@@ -1,6 +1,6 @@
 """An S3 service for tests: moto, in a process of its own, on a free port of this machine.
 
-``python moto.py PORT`` serves; :class:`MotoServer` starts that and stops it. What moto 5.2 gets wrong is put right
+What moto 5.2 gets wrong is put right
 around it, so that the suite needs no exceptions:
 
 * Parallel writes of one key make it answer 500: requests go in one at a time.
@@ -17,56 +17,32 @@ import hashlib
 import hmac
 import io
 import re
-import socket
-import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from urllib.parse import parse_qsl, quote
 
+from servers.process import Server, Unavailable, answers, end_with_stdin, free_ports
+
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
-_PATIENCE = 60
 _METADATA = "x-amz-meta-"
 
 
-class MotoServer:
+class MotoServer(Server):
     """A moto that runs until :meth:`stop`."""
 
-    def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+    module = "servers.moto"
+
+    def arguments(self):
+        if find_spec("moto") is None:
+            raise Unavailable("moto is not installed")
+        [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-P", "-W", "ignore", __file__, str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self._wait()
+        return (self.port,)
 
-    def _wait(self):
-        limit = time.monotonic() + _PATIENCE
-        while time.monotonic() < limit:
-            if self._process.poll() is not None:
-                message = f"moto did not start: {self._process.stderr.read().decode(errors='replace')}"
-                raise RuntimeError(message)
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                self._pause()
-            else:
-                return
-        self.stop()
-        message = f"moto did not answer within {_PATIENCE} s"
-        raise RuntimeError(message)
-
-    def _pause(self):
-        try:
-            self._process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            pass
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait(_PATIENCE)
-        self._process.stderr.close()
+    def is_ready(self):
+        return answers(self.port)
 
 
 class Corrected:
@@ -183,4 +159,5 @@ def serve(port):
 
 
 if __name__ == "__main__":
+    end_with_stdin()
     serve(int(sys.argv[1]))

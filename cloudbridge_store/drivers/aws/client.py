@@ -6,10 +6,13 @@ import base64
 import hashlib
 import ipaddress
 import logging
+import os
 import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,12 +21,19 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.loaders import Loader
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.drivers.aws.regions import is_elsewhere, named_region
 from cloudbridge_store.drivers.aws.translate import parse_time, refuse_page
 from cloudbridge_store.drivers.presets import S3Preset
-from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
+from cloudbridge_store.errors import (
+    BucketNotFoundError,
+    InvalidConfigurationException,
+    StoreError,
+    UnsupportedOperationError,
+    UploadNotFoundError,
+)
 
 POOL_SIZE = 50
 _MOST_HOMES = 10_000
@@ -40,7 +50,8 @@ _CONTROL_DOCUMENTS = (
     "PutObjectTagging",
 )
 """Operations that carry a document which S3 wants a digest of."""
-_BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
+# Of a shorter name some services say no more than that the request is bad.
+_BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{3,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -138,6 +149,11 @@ class Service:
         bucket = parameters.get("Bucket")
         if bucket is not None and not _BUCKET.fullmatch(bucket):
             raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
+        if parameters.get("UploadId") == "":
+            # A part of no upload would be an object.
+            raise UploadNotFoundError("no upload has an empty id", bucket=bucket)
+        if not self.preset.metadata_underscore and any("_" in name for name in parameters.get("Metadata") or ()):
+            raise UnsupportedOperationError("this service makes a hyphen of an underscore in a name of metadata")
         given = {name: value for name, value in parameters.items() if value is not None}
         home = self.home_of(bucket)
         try:
@@ -233,12 +249,28 @@ def _usual_region(preset: S3Preset, session: Any) -> str:
     return configured or preset.default_region or "us-east-1"
 
 
+class _SharedLoader(Loader):  # type: ignore[misc]
+    """What botocore knows about services, read once for all clients: it takes most of the time that a client takes."""
+
+    @property
+    def search_paths(self) -> list[str]:
+        """Where the data are; a copy, as each session of boto3 would add one more."""
+        return list(super().search_paths)
+
+
+@cache
+def _loader(paths: str | None) -> Loader:
+    places = paths.split(os.pathsep) if paths else []
+    return _SharedLoader(extra_search_paths=[str(Path(os.path.expandvars(each)).expanduser()) for each in places])
+
+
 def _make_session(plan: Plan) -> Any:
     config = plan.config
     access, secret = config["aws_access_key"], config["aws_secret_key"]
     if bool(access) != bool(secret):
         raise InvalidConfigurationException("config keys aws_access_key and aws_secret_key come together")
     session = botocore.session.Session(profile=None if access else config["aws_profile"])
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
     if access:
         session.set_credentials(access, secret, config["aws_session_token"])

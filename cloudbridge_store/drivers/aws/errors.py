@@ -272,6 +272,9 @@ def _meaning(status: int | None, code: str, operation: str, *, named: bool) -> M
     # A conflict at the end of a multipart upload uses the upload up.
     if code == "ConditionalRequestConflict" and operation == "CompleteMultipartUpload":
         return Meaning(ConflictError)
+    # Ceph's word for an upload that is not there; Swift's where it was completed.
+    if code == "NoSuchKey" and operation in ("UploadPart", "ListParts", "AbortMultipartUpload"):
+        return Meaning(UploadNotFoundError)
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status == HTTPStatus.NOT_FOUND and operation == "HeadBucket":

@@ -120,5 +120,7 @@ def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: 
     ]
     if not truncated:
         return Page(items)
-    following = plain_text(require(answer, "NextKeyMarker"), encoded=encoded)
-    return Page(items, join_markers(following, answer.get("NextUploadIdMarker", "")))
+    # The last upload is where to go on. What services name as the next marker is not always encoded, nor always there.
+    if not items:
+        raise ForeignAnswerError("the page is not the last and holds nothing", hint=NOT_S3)
+    return Page(items, join_markers(items[-1].key, items[-1].upload_id))

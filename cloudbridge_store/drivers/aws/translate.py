@@ -61,6 +61,9 @@ def parse_time(value: Any) -> datetime:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         moment = datetime.fromtimestamp(value, UTC) if isinstance(value, (int, float)) else _parse_header_time(value)
+    # Some listings say fractions, but no header does: an object has one time.
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 

@@ -24,7 +24,7 @@ from cloudbridge_store.drivers.aws.translate import (
     stored,
 )
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
-from cloudbridge_store.errors import IntegrityError, InvalidRequestError
+from cloudbridge_store.errors import IntegrityError, InvalidRequestError, UploadNotFoundError
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -100,8 +100,7 @@ def finish(
         **unlocking(options.customer_key),
         **extra,
     )
-    _compare_etag(service, answer, parts)
-    return stored(answer, service.preset)
+    return stored({**answer, "ETag": _compare_etag(service, answer, parts)}, service.preset)
 
 
 def _checksum(entry: dict[str, Any]) -> dict[str, str]:
@@ -117,22 +116,26 @@ def _check_parts(service: Service, held: dict[int, dict[str, Any]], parts: Seque
             raise InvalidRequestError(f"part {part.number} of {entry['Size']} bytes is too small and not the last")
 
 
-def _compare_etag(service: Service, answer: dict[str, Any], parts: Sequence[Part]) -> None:
-    if not service.preset.multipart_etag_is_md5 or encrypted(answer):
-        return
+def _compare_etag(service: Service, answer: dict[str, Any], parts: Sequence[Part]) -> str:
+    """Return the object's ETag: what the answer says, which Ceph leaves empty, or what the parts make."""
     etag = etag_of(answer)
-    if not re.fullmatch("[0-9a-f]{32}-[0-9]+", etag) or not all(_MD5.fullmatch(part.etag) for part in parts):
-        return
+    if not service.preset.multipart_etag_is_md5 or encrypted(answer):
+        return etag
+    if not re.fullmatch("[0-9a-f]{32}-[0-9]+|", etag) or not all(_MD5.fullmatch(part.etag) for part in parts):
+        return etag
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     expected = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
-    if etag != expected:
+    if etag not in ("", expected):
         raise IntegrityError(f"the object has the ETag {etag}, its parts make {expected}", outcome="applied")
+    return expected
 
 
 def abort(service: Service, bucket: str, key: str, upload_id: str) -> None:
     """Discard an upload; one that is gone is fine."""
     try:
         service.send("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload_id)
+    except UploadNotFoundError:
+        pass
     except ClientError as error:
-        if code_of(error) != "NoSuchUpload":
+        if code_of(error) not in ("NoSuchUpload", "NoSuchKey"):
             raise

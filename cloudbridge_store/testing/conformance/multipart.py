@@ -22,6 +22,7 @@ from cloudbridge_store.errors import (
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.testing.fixtures import StoreFixtures, lacks, needs, noise, offline_bucket
+from cloudbridge_store.testing.harness import ProviderHarness
 from cloudbridge_store.uploads import MultipartUpload, UploadPart
 
 
@@ -204,6 +205,7 @@ class MultipartSuite(StoreFixtures):
             bucket.sibling(f"{bucket.name}-x").objects.create("a").create_multipart_upload()
 
     @needs("multipart")
+    @needs("conditional_multipart")
     @needs("conditional_put", "if_none_match")
     def test_conditions_hold_at_the_end(self, bucket: Bucket) -> None:
         obj = bucket.objects.create("a")
@@ -213,6 +215,34 @@ class MultipartSuite(StoreFixtures):
         with pytest.raises(PreconditionFailedError):
             upload.complete([part])
         assert bucket.objects.create("a").content() == b"early"
+
+    @needs("multipart")
+    @lacks("conditional_multipart")
+    @needs("conditional_put", "if_none_match")
+    def test_condition_is_refused(self, unreachable: CloudProvider) -> None:
+        with pytest.raises(UnsupportedOperationError):
+            offline_bucket(unreachable).objects.create("a").create_multipart_upload(if_none_match="*")
+
+    @needs("multipart")
+    @lacks("conditional_multipart")
+    @needs("conditional_put", "if_none_match")
+    def test_what_has_a_condition_goes_in_one_request(
+        self, harness: ProviderHarness, provider: CloudProvider, bucket: Bucket
+    ) -> None:
+        size = provider.capabilities.min_part
+        with harness.make_provider(multipart_threshold=size, multipart_part_size=size) as other:
+            obj = other.storage.buckets.get(bucket.name).objects.create("a")
+            obj.upload(b"first")
+            for source in (noise(size + 1), iter([noise(size), b"1"])):
+                with pytest.raises(PreconditionFailedError):
+                    obj.upload(source, if_none_match="*")
+            assert obj.content() == b"first"
+            file = bucket.objects.create("b").open("wb", if_none_match="*")
+            file.write(noise(size + 1))
+            bucket.objects.create("b").upload(b"first")
+            with pytest.raises(PreconditionFailedError):
+                file.close()
+            assert bucket.objects.create("b").content() == b"first"
 
     @needs("multipart")
     @needs("user_metadata")

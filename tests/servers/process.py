@@ -1,0 +1,148 @@
+"""How a server is started, waited for and stopped, and how it learns that the test run is over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+PATIENCE = 90
+"""Seconds until a server must have started, and until it must have ended."""
+
+
+class Unavailable(Exception):
+    """A server cannot be had on this machine. The message says why."""
+
+
+class Server:
+    """A server that runs until :meth:`stop`, or until this process ends, however it ends.
+
+    Subclasses set :attr:`module` and say by :meth:`is_ready` when it serves.
+    """
+
+    module = ""
+    """The program, as ``python -m`` takes it."""
+    python = sys.executable
+    _process = None
+
+    def __init__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def arguments(self):
+        """Prepare all that the program needs, and return its arguments."""
+        raise NotImplementedError
+
+    def is_ready(self):
+        """Say whether the server serves."""
+        raise NotImplementedError
+
+    def facts(self):
+        """Return what tests know of the server: its public values by name."""
+        names = [name for name in {**vars(type(self)), **vars(self)} if not name.startswith("_")]
+        return {name: value for name in names if isinstance(value := getattr(self, name), int | str | Path)}
+
+    def _start(self):
+        arguments = map(str, self.arguments())
+        command = [self.python, "-P", "-W", "ignore", "-m", self.module, *arguments]
+        with open(self.directory / "log", "wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"},
+                # An interrupt at the terminal is for the tests. The server ends after they have cleaned up.
+                start_new_session=True,
+            )
+        self._wait()
+
+    def _wait(self):
+        limit = time.monotonic() + PATIENCE
+        while not self.is_ready():
+            if self._process.poll() is not None:
+                said = (self.directory / "log").read_text(errors="replace")
+                raise RuntimeError(f"{self.module} did not start: {said[-4000:]}")
+            if time.monotonic() > limit:
+                raise RuntimeError(f"{self.module} did not answer within {PATIENCE} s")
+            self._pause()
+
+    def _pause(self):
+        try:
+            self._process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def stop(self):
+        """End the server and remove its files."""
+        if self._process is not None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _memory():
+    """Return a directory in memory, where there is one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def free_ports(count):
+    """Return ports of this machine that nobody listens on, each another."""
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+    return ports
+
+
+def answers(port):
+    """Say whether somebody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def end_with_stdin():
+    """Have this process told to end by SIGTERM as soon as its standard input ends."""
+    read = os.read  # which eventlet replaces
+
+    def wait():
+        while read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def certificates(directory):
+    """Write ``certificate.pem`` and ``key.pem`` for this machine's own address, and return the file of their CA."""
+    try:
+        import trustme
+    except ImportError as error:
+        raise Unavailable("trustme is not installed") from error
+
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    for part in issued.cert_chain_pems:
+        part.write_to_path(directory / "certificate.pem", append=True)
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    return directory / "ca.pem"

@@ -1,0 +1,210 @@
+"""OpenStack Swift for tests: proxy, account, container and object server in one process, with its S3 API.
+
+Swift brings eventlet, which changes Python itself: it gets an environment of its own, made when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from servers.process import TESTS, Server, Unavailable, answers, end_with_stdin, free_ports
+
+REQUIREMENTS = ("swift>=2.35,<3", "setuptools<82")
+ENVIRONMENT = TESTS.parent / ".servers" / "swift"
+
+# S3's access key is the user, its secret key is the password.
+USER, PASSWORD = "test:tester", "testing"
+OTHER_USER, OTHER_PASSWORD = "test2:tester2", "testing2"
+PIPELINE = (
+    "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl formpost s3api tempauth staticweb copy "
+    "container-quotas account-quotas slo dlo versioned_writes symlink"
+)
+SETTINGS = {
+    "tempurl": "methods = GET HEAD PUT POST DELETE",
+    "s3api": "location = us-east-1\nauth_pipeline_check = false",
+    "tempauth": f"token_life = 86400\nuser_{USER.replace(':', '_')} = {PASSWORD} .admin\n"
+    f"user_{OTHER_USER.replace(':', '_')} = {OTHER_PASSWORD} .admin",
+    "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true",
+}
+
+
+class SwiftServer(Server):
+    """A Swift that runs until :meth:`stop`."""
+
+    module = "servers.swift"
+    user, password = USER, PASSWORD
+    other_user, other_password = OTHER_USER, OTHER_PASSWORD
+
+    def arguments(self):
+        self.python = str(install())
+        [self.port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.auth_url = f"{self.url}/auth/v1.0"
+        return self.port, self.directory
+
+    def is_ready(self):
+        return answers(self.port)
+
+
+def install():
+    """Return the Python of Swift's environment, which is made where it is missing or was made for other requirements.
+
+    :raises Unavailable: pip could not.
+    """
+    python = ENVIRONMENT / "bin" / "python"
+    mark = ENVIRONMENT / "installed"
+    wanted = hashlib.sha256("\0".join((sys.version, sys.base_prefix, *REQUIREMENTS)).encode()).hexdigest()
+    ENVIRONMENT.parent.mkdir(exist_ok=True)
+    with open(ENVIRONMENT.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (mark.exists() and mark.read_text() == wanted):
+            _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT))
+            pip = ("pip", "--python", str(python), "--disable-pip-version-check", "install", "--quiet", "--retries=2")
+            _run(sys.executable, "-m", *pip, *REQUIREMENTS)
+            mark.write_text(wanted)
+    return python
+
+
+def _run(*command):
+    environment = {**os.environ, "PIP_USER": "0"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise Unavailable(f"{' '.join(command)}: {done.stderr[-2000:]}")
+
+
+class Cache:
+    """What Swift keeps in memcached, in a dictionary."""
+
+    def __init__(self):
+        self._values = {}
+
+    def set(self, key, value, serialize=True, time=0, **_):
+        from time import time as now
+
+        self._values[key] = (value, now() + time if time else None)
+
+    def get(self, key, raise_on_error=False, **_):
+        from time import time as now
+
+        value, until = self._values.get(key, (None, None))
+        return value if until is None or until > now() else None
+
+    def delete(self, key, **_):
+        self._values.pop(key, None)
+
+    def incr(self, key, delta=1, time=0, **_):
+        value = max(0, int(self.get(key) or 0) + int(delta))
+        self.set(key, value, time=time)
+        return value
+
+    def decr(self, key, delta=1, time=0, **_):
+        return self.incr(key, -int(delta), time)
+
+    def set_multi(self, values, server_key=None, serialize=True, time=0, **_):
+        for key, value in values.items():
+            self.set(key, value, time=time)
+
+    def get_multi(self, keys, *_, **__):
+        return [self.get(key) for key in keys]
+
+
+def cache_filter(*_, **__):
+    """Return Swift's filter ``cache``, as its configuration names it."""
+    cache = Cache()
+
+    def wrap(app):
+        def serve(environ, start_response):
+            environ.setdefault("swift.cache", cache)
+            return app(environ, start_response)
+
+        return serve
+
+    return wrap
+
+
+def write_proxy(directory):
+    """Write the proxy's configuration and return its path."""
+    lines = [f"[DEFAULT]\nswift_dir = {directory}\n[pipeline:main]\npipeline = {PIPELINE} proxy-server"]
+    lines.append(
+        "[app:proxy-server]\nuse = egg:swift#proxy\nallow_account_management = true\naccount_autocreate = true"
+    )
+    for name in PIPELINE.split():
+        use = f"use = egg:swift#{name.replace('-', '_')}"
+        if name == "cache":
+            use = "paste.filter_factory = servers.swift:cache_filter"
+        lines.append(f"[filter:{name}]\n{use}\n{SETTINGS.get(name, '')}")
+    path = directory / "proxy.conf"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_backend(directory, name, port):
+    """Write the configuration and the ring of a server behind the proxy, and return the path of the first."""
+    from swift.common.ring import RingBuilder
+
+    builder = RingBuilder(2, 1, 1)
+    place = {"ip": "127.0.0.1", "port": port, "replication_ip": "127.0.0.1", "replication_port": port}
+    builder.add_dev({"id": 0, "region": 1, "zone": 1, "weight": 1.0, "device": "d1", "meta": "", **place})
+    builder.rebalance()
+    builder.get_ring().save(str(directory / f"{name}.ring.gz"))
+    path = directory / f"{name}.conf"
+    path.write_text(
+        f"[DEFAULT]\nswift_dir = {directory}\ndevices = {directory / 'devices'}\nmount_check = false\n"
+        "disable_fallocate = true\nfallocate_reserve = 0\ndb_preallocation = off\n"
+        f"[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
+    )
+    return path
+
+
+def prepare(directory):
+    """Write what all servers share, and make Swift read it."""
+    (directory / "devices" / "d1").mkdir(parents=True)
+    (directory / "swift.conf").write_text(
+        "[swift-hash]\nswift_hash_path_suffix = s\nswift_hash_path_prefix = p\n"
+        "[storage-policy:0]\nname = default\ndefault = yes\n"
+    )
+    from swift.common import constraints, storage_policy, utils
+
+    utils.set_swift_dir(str(directory))
+    utils.validate_hash_conf()
+    constraints.reload_constraints()
+    storage_policy.reload_storage_policies()
+
+
+def serve(port, directory):
+    """Serve until the process is ended."""
+    import logging
+
+    import eventlet
+    from eventlet import wsgi
+    from swift.common.http_protocol import SwiftHttpProtocol
+    from swift.common.wsgi import loadapp
+
+    prepare(directory)
+    quiet = logging.getLogger("servers.swift")
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False
+
+    def run(name, path, listener):
+        app = loadapp(str(path), global_conf={"log_name": name})
+        wsgi.server(
+            listener, app, quiet, protocol=SwiftHttpProtocol, log_output=False, max_size=512, socket_timeout=300
+        )
+
+    for name in ("object", "container", "account"):
+        listener = eventlet.listen(("127.0.0.1", 0))
+        eventlet.spawn(run, name, write_backend(directory, name, listener.getsockname()[1]), listener)
+    run("proxy", write_proxy(directory), eventlet.listen(("127.0.0.1", port), backlog=512))
+
+
+if __name__ == "__main__":
+    end_with_stdin()
+    import eventlet
+
+    eventlet.monkey_patch()
+    serve(int(sys.argv[1]), Path(sys.argv[2]))
