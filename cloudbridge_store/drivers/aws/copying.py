@@ -93,7 +93,8 @@ class Copy:
             raise
 
     def _part_size(self) -> int:
-        return max(PART_SIZE, -(-self.source.size // self.service.preset.max_parts))
+        preset = self.service.preset
+        return max(min(PART_SIZE, preset.max_copy), -(-self.source.size // preset.max_parts))
 
     def _numbers(self) -> range:
         return range(1, max(1, -(-self.source.size // self._part_size())) + 1)

@@ -1,0 +1,131 @@
+"""Large and parallel transfers with an S3 service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from servers import moto
+
+pytest.importorskip("boto3")
+
+from cloudbridge_store import CloudProviderFactory, TransferConfig
+
+MiB = 2**20
+SENDER = """
+import hashlib, json, re, sys
+from cloudbridge_store import CloudProviderFactory
+
+provider = CloudProviderFactory().create_provider("aws", json.loads(sys.argv[1]))
+bucket = provider.storage.buckets.get(sys.argv[2])
+if sys.argv[3] == "pipe":
+    bucket.objects.create("pipe").upload(sys.stdin.buffer)
+else:
+    bucket.objects.create("pieces").upload(iter(lambda: sys.stdin.buffer.read(100_000), b""))
+with open("/proc/self/status", encoding="ascii") as file:
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1]) / 1024)
+"""
+
+
+@pytest.fixture
+def config(server):
+    keys = {"aws_access_key": moto.ACCESS_KEY, "aws_secret_key": moto.SECRET_KEY}
+    return {**keys, "s3_endpoint_url": server("moto").url, "s3_preset": "minio", "s3_checksum": "md5"}
+
+
+@pytest.fixture
+def make(config):
+    providers = []
+
+    def make_provider(**more):
+        providers.append(CloudProviderFactory().create_provider("aws", {**config, **more}))
+        return providers[-1]
+
+    yield make_provider
+    for provider in providers:
+        provider.close()
+
+
+@pytest.fixture
+def bucket(make):
+    created = make().storage.buckets.create(f"transfers-{os.getpid()}-{threading.get_ident() % 100_000}")
+    yield created
+    created.delete(delete_contents=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
+@pytest.mark.parametrize("kind", ["pipe", "pieces"])
+def test_a_stream_of_unknown_length_in_bounded_memory(config, bucket, kind):
+    """300 MiB through a pipe, of which 5 parts of 16 MiB are in memory at a time, and one that is being filled."""
+    command = [sys.executable, "-c", SENDER, json.dumps(config), bucket.name, kind]
+    digest = hashlib.sha256()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False) as process:
+        for number in range(300):
+            block = number.to_bytes(4, "big") * (MiB // 4)
+            digest.update(block)
+            process.stdin.write(block)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert float(said) < 60 + 16 * (5 + 1) + 40
+    found = hashlib.sha256()
+    for piece in bucket.objects.get(kind).iter_content(4 * MiB):
+        found.update(piece)
+    assert (bucket.objects.get(kind).size, found.digest()) == (300 * MiB, digest.digest())
+
+
+def test_sixteen_threads_on_one_provider(bucket):
+    def work(number):
+        contents = {}
+        for turn in range(5):
+            obj = bucket.objects.create(f"{number}/{turn}")
+            contents[obj.name] = f"{number} {turn}".encode() * 100
+            assert obj.upload(contents[obj.name]).content() == contents[obj.name]
+        listed = [obj.name for obj in bucket.objects.iter(prefix=f"{number}/")]
+        assert listed == sorted(contents)
+        return contents
+
+    with ThreadPoolExecutor(16) as pool:
+        everything = {name: content for found in pool.map(work, range(16)) for name, content in found.items()}
+    assert [obj.name for obj in bucket.objects] == sorted(everything)
+    assert all(bucket.objects.get(name).content() == content for name, content in everything.items())
+
+
+def test_a_copy_by_parts(make, bucket):
+    """As above 5 GiB, from a lower limit on."""
+    content = os.urandom(12 * MiB + 3)
+    name = bucket.objects.create("a").upload(content, metadata={"m": "1"}, content_type="x/y", tags={"t": "2"}).name
+    small = make(s3_max_copy=5 * MiB).storage.buckets.get(bucket.name)
+    copied = small.objects.get(name).copy_to(small, "b")
+    assert (copied.content(), copied.metadata, copied.content_type) == (content, {"m": "1"}, "x/y")
+    assert copied.get_tags() == {"t": "2"}
+    assert copied.etag.endswith("-3")
+    changed = small.objects.get(name).copy_to(small, "c", metadata={"other": "2"})
+    assert (changed.content(), changed.metadata) == (content, {"other": "2"})
+
+
+def test_an_equal_part_size_is_kept_where_the_service_wants_it(make, bucket, monkeypatch):
+    import cloudbridge_store.core.multipart
+
+    monkeypatch.setattr(cloudbridge_store.core.multipart, "_PARTS_PER_SIZE", 1)
+    sizes = {}
+    for equal in (False, True):
+        other = make(s3_equal_part_size=equal).storage.buckets.get(bucket.name)
+        driver = other.provider.session.driver
+        sent, send = [], driver.upload_part
+
+        def upload_part(*arguments, send=send, sent=sent):
+            sent.append((arguments[3], arguments[4].size))
+            return send(*arguments)
+
+        upload_part.__name__ = "upload_part"
+        driver.upload_part = upload_part
+        pieces = (bytes(MiB) for _ in range(17))
+        other.objects.create("a").upload(pieces, TransferConfig(part_size=5 * MiB))
+        sizes[equal] = [size // MiB for _, size in sorted(sent)]
+    assert sizes == {False: [5, 10, 2], True: [5, 5, 5, 2]}
