@@ -92,12 +92,15 @@ class MultipartUpload:
         names = (self.bucket.name, self.object_name, self.id)
         self._session.call(self._session.driver.finish_upload, *names, ordered, self._options)
         self._open = False
+        self._session.end_doubt(*names)
         return self.bucket.objects.create(self.object_name, encryption=self._options.encryption)
 
     def abort(self) -> None:
         """Discard it and its parts; may be called again."""
         self._open = False
-        self._session.call(self._session.driver.abort_upload, self.bucket.name, self.object_name, self.id)
+        names = (self.bucket.name, self.object_name, self.id)
+        self._session.call(self._session.driver.abort_upload, *names)
+        self._session.end_doubt(*names)
 
     def __enter__(self) -> Self:
         return self

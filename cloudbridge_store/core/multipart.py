@@ -177,6 +177,7 @@ class PartUploader:
             stop_pool(self._pool, self._futures, INTERRUPT_PATIENCE if interrupted else None)
         if not self._finished:
             self._abort()
+        self._target.session.end_doubt(self._target.bucket, self._target.key, self.upload_id)
 
     def _abort(self) -> None:
         session, bucket, key = self._target

@@ -33,7 +33,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "copy_object": Operation("object", "unless_conditional", writes=True),
     "sign_url": Operation("object", "always"),
     "sign_form": Operation("object", "always"),
-    "start_upload": Operation("object", "never", writes=True),
+    # The session remembers when one was started twice, and whoever uses it ends that.
+    "start_upload": Operation("object", "always", writes=True),
     "upload_part": Operation("object", "always", writes=True),
     "list_parts": Operation("object", "always"),
     "finish_upload": Operation("object", "never", writes=True),

@@ -13,14 +13,15 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.core.operations import OPERATIONS, Operation
-from cloudbridge_store.drivers.base import Body, Capabilities, Driver, Failure, PutOptions
+from cloudbridge_store.core.outcomes import abort_twins
+from cloudbridge_store.core.recovery import Recovery, body_size, subject
+from cloudbridge_store.drivers.base import Capabilities, Driver, Failure
 from cloudbridge_store.errors import (
     ConnectionFailedError,
-    NotFoundError,
     OperationTimeoutError,
     ProviderClosedError,
     ServiceUnavailableError,
@@ -30,7 +31,7 @@ from cloudbridge_store.errors import (
 )
 
 if TYPE_CHECKING:
-    import tenacity
+    pass
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,6 +80,8 @@ class Session:
         self._driver: Driver | None = None
         self._closed = False
         self._budget = settings.retry.budget
+        self.doubtful_starts: dict[str, tuple[datetime, datetime]] = {}
+        """Uploads that were started twice, as far as anybody knows, by id: when the one was, whose answer was lost."""
         self._sleep: Callable[[float], None] = time.sleep
         _sessions.add(self)
 
@@ -119,22 +122,23 @@ class Session:
         """
         if self.settings.on_event is not None or _log.isEnabledFor(logging.DEBUG):
             return self._call_observed(method, *args, **kwargs)
+        since = time.time()
         try:
             result = method(*args, **kwargs)
         except Exception as error:
-            return cast("T", _Recovery(self, method, args, kwargs, error).run())
+            return cast("T", Recovery(self, method, args, kwargs, error, since).run())
         if self._budget < self.settings.retry.budget:
             self.earn_token()
         return result
 
     def _call_observed(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        started = time.perf_counter()
+        started, since = time.perf_counter(), time.time()
         attempts = 1
         failure: StoreError | None = None
         try:
             return method(*args, **kwargs)
         except Exception as error:
-            recovery = _Recovery(self, method, args, kwargs, error)
+            recovery = Recovery(self, method, args, kwargs, error, since)
             try:
                 return cast("T", recovery.run())
             except StoreError as final:
@@ -198,6 +202,14 @@ class Session:
         """Wait before trying again."""
         self._sleep(seconds)
 
+    def end_doubt(self, bucket: str, key: str, upload_id: str) -> None:
+        """Abort the twin of an upload that is over, where its start was tried twice."""
+        if (window := self.doubtful_starts.pop(upload_id, None)) is not None:
+            try:
+                abort_twins(self, bucket, key, upload_id, *window)
+            except StoreError:
+                _log.warning("whether an upload of %s/%s was started twice could not be seen", bucket, key)
+
     def earn_token(self) -> None:
         """Add to the budget: the service answered."""
         self._budget = min(self._budget + self.settings.retry.earned, self.settings.retry.budget)
@@ -208,112 +220,6 @@ class Session:
             return False
         self._budget -= 1
         return True
-
-
-def subject(method: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str | None, str | None]:
-    """Return the bucket and key that a call of a contract method names."""
-    about = OPERATIONS[method.__name__].subject
-    if about == "service":
-        return None, None
-    return args[0], args[1] if about == "object" else None
-
-
-def body_size(args: tuple[Any, ...]) -> int:
-    """Return the bytes that a call of a contract method sends."""
-    return sum(argument.size for argument in args if isinstance(argument, Body))
-
-
-class _Recovery:
-    """What happens after a first attempt failed."""
-
-    def __init__(
-        self,
-        session: Session,
-        method: Callable[..., T],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        error: Exception,
-    ) -> None:
-        self.attempts = 1
-        self._session = session
-        self._method = method
-        self._args = args
-        self._kwargs = kwargs
-        self._first = error
-        self._pending: Exception | None = error
-        self._operation: Operation = OPERATIONS[method.__name__]
-
-    def run(self) -> Any:
-        """Repeat as the rules allow; return the result or raise the last failure as one of ours."""
-        last = self._first
-        if self._permits(last):
-            try:
-                return self._retrying()(self._attempt)
-            except Exception as error:
-                last = error
-        elif isinstance(last, NotFoundError):
-            self._session.earn_token()
-        wrapped = self._wrapped(last)
-        raise wrapped from wrapped.__cause__
-
-    def _retrying(self) -> tenacity.Retrying:
-        import tenacity  # here, because most programs never see a failure that passes
-
-        settings = self._session.settings
-        size = body_size(self._args)
-        return tenacity.Retrying(
-            # The budget last, so that no token is taken in vain.
-            stop=tenacity.stop_after_attempt(settings.retry.attempts)
-            | tenacity.stop_before_delay(settings.deadline + size / settings.slowest_rate)
-            | cast("tenacity.stop.stop_base", lambda _: not self._session.take_token()),
-            wait=self._wait,
-            retry=self._may_repeat,
-            sleep=self._session.pause,
-            reraise=True,
-        )
-
-    def _attempt(self) -> Any:
-        # tenacity counts and waits from the first attempt on, which was made before it was called for.
-        if self._pending is not None:
-            first, self._pending = self._pending, None
-            raise first
-        self.attempts += 1
-        return self._method(*self._args, **self._kwargs)
-
-    def _may_repeat(self, state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return error is not None and self._permits(error)
-
-    def _permits(self, error: BaseException) -> bool:
-        failure = self._session.classify(error)
-        if failure is None or failure.retry == "no":
-            return False
-        return failure.retry == "always" or self._repeatable()
-
-    def _repeatable(self) -> bool:
-        if self._operation.repeatable == "unless_conditional":
-            options = [argument for argument in self._args if isinstance(argument, PutOptions)]
-            return not any(each.conditional for each in options)
-        return self._operation.repeatable == "always"
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        assert state.outcome is not None
-        error = state.outcome.exception()
-        assert error is not None
-        return self._session.backoff(state.attempt_number, error)
-
-    def _wrapped(self, error: Exception) -> Exception:
-        bucket, key = subject(self._method, self._args)
-        failure = self._session.classify(error)
-        unknown = self._operation.writes and failure is not None and failure.retry == "idempotent"
-        return self._session.wrap(
-            error,
-            operation=self._method.__name__,
-            bucket=bucket,
-            key=key,
-            attempts=self.attempts,
-            outcome="unknown" if unknown else "not_applied",
-        )
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

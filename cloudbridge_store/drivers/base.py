@@ -174,6 +174,10 @@ class Driver(ABC):
     def close(self) -> None:  # noqa: B027 - most clients have nothing to close
         """Release connections. Called once."""
 
+    def renew(self) -> bool:
+        """Get new credentials after a failure whose retry is ``"auth"``; ``False`` where there are none to get."""
+        return False
+
     def refuse_key(self, key: str) -> str | None:
         """Say why this service cannot hold ``key`` as it is, or ``None``. Must not ask the service."""
         return None

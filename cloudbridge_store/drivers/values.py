@@ -246,11 +246,12 @@ class Failure:
     """What an SDK exception means.
 
     ``retry`` is ``"always"`` only where the request was certainly not carried out (throttled, not connected),
-    ``"idempotent"`` where it may have been, ``"no"`` where repeating cannot help.
+    ``"idempotent"`` where it may have been, ``"auth"`` where it was refused for credentials that may be renewed,
+    ``"no"`` where repeating cannot help.
     """
 
     error: type[StoreError]
-    retry: Literal["no", "idempotent", "always"] = "no"
+    retry: Literal["no", "idempotent", "always", "auth"] = "no"
     reason: str = ""
     retry_after: float | None = None
     status: int | None = None
