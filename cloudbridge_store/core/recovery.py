@@ -60,8 +60,8 @@ class Recovery:
         self._doubtful = False
         """An attempt was made of which nobody knows whether it was carried out."""
         self._verdict: str | None = None
-        self._renewed_for: BaseException | None = None
-        """The failure after which new credentials were fetched, once."""
+        self._renewed_after: int | None = None
+        """The attempt after which new credentials were fetched, once."""
 
     def run(self) -> Any:
         """Repeat as the rules allow; return the result or raise the last failure as one of ours."""
@@ -159,9 +159,9 @@ class Recovery:
         if failure is None or failure.retry == "no":
             return False
         if failure.retry == "auth":
-            if self._renewed_for is None and self._session.driver.renew():
-                self._renewed_for = error
-            return self._renewed_for is error
+            if self._renewed_after is None and self._session.driver.renew():
+                self._renewed_after = self.attempts
+            return self._renewed_after == self.attempts
         return failure.retry == "always" or self._verdict == "not_applied" or self._repeatable()
 
     def _repeatable(self) -> bool:
