@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -22,7 +22,7 @@ from cloudbridge_store.drivers.base import (
     SignedForm,
     VersionInfo,
 )
-from cloudbridge_store.errors import InvalidValueException, NotFoundError
+from cloudbridge_store.errors import InvalidValueException, NotFoundError, ProviderInternalException
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.resources import search
 from cloudbridge_store.results import Fetch, ResultList, every_item, one_page, page_limit
@@ -119,7 +119,8 @@ class BucketObjectService:
         """
         largest = self._session.capabilities.max_page
         size = min(page_limit(limit, largest), largest)
-        return every_item(self._fetcher(prefix, None, start_after), self._make, size=size, marker=marker)
+        ascending = self._refuse_disorder()
+        return every_item(self._fetcher(prefix, None, start_after), ascending, size=size, marker=marker)
 
     def __iter__(self) -> Iterator[BucketObject]:
         return self.iter()
@@ -136,6 +137,19 @@ class BucketObjectService:
             return session.call(session.driver.list_objects, bucket, limit=limit, token=token, **checked)
 
         return fetch
+
+    def _refuse_disorder(self) -> Callable[[ObjectInfo], BucketObject]:
+        last = ""
+
+        def make(info: ObjectInfo) -> BucketObject:
+            nonlocal last
+            if info.key <= last:
+                message = f"the listing has {info.key!r} behind {last!r}: a page came twice, or out of order"
+                raise ProviderInternalException(message, provider=self.provider.PROVIDER_ID, bucket=self.bucket.name)
+            last = info.key
+            return self._make(info)
+
+        return make
 
     def _make(self, info: ObjectInfo) -> BucketObject:
         return BucketObject(self.bucket, info.key, info, partial=True)

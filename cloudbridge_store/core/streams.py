@@ -7,6 +7,7 @@ end the digest that the service holds. A stream raises before it reports its end
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +20,40 @@ from cloudbridge_store.errors import (
     InvalidRangeError,
     NotFoundError,
     ObjectChangedError,
+    OperationTimeoutError,
     PreconditionFailedError,
 )
 
 READ_SIZE = 2**20
+SLOWEST_RATE = 1024
+"""Bytes a second below which an answer counts as stalled, over the time-out of a read."""
+_PROGRESS = 64 * 1024
+"""Bytes after which a connection that breaks again is another failure, and not the same one once more."""
+
+
+class Pace:
+    """How fast an answer comes while somebody waits for it: the time between two reads is the reader's own.
+
+    :param window: seconds over which it must not be slower than :data:`SLOWEST_RATE`.
+    """
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._seconds = 0.0
+        self._bytes = 0
+
+    def count(self, size: int, seconds: float) -> None:
+        """Count bytes, and the seconds they were waited for."""
+        if self._seconds >= self._window:
+            self._seconds, self._bytes = 0.0, 0
+        self._seconds += seconds
+        self._bytes += size
+
+    def refuse_stall(self) -> None:
+        """Raise where it was too slow. :raises OperationTimeoutError:"""
+        if self._seconds >= self._window and self._bytes < SLOWEST_RATE * self._seconds:
+            message = f"only {self._bytes} bytes came in {self._seconds:.0f} s"
+            raise OperationTimeoutError(message)
 
 
 class ResumingStream(io.RawIOBase):
@@ -45,6 +76,8 @@ class ResumingStream(io.RawIOBase):
         self._stop = size if options.stop is None else min(options.stop, size)
         self._stream = download.stream
         self._failures = 0
+        self._since_failure = 0
+        self._pace = Pace(session.settings.read_timeout)
         try:
             self._check_range(download)
         except BaseException:
@@ -78,9 +111,12 @@ class ResumingStream(io.RawIOBase):
         while True:
             try:
                 assert self._stream is not None
+                self._pace.refuse_stall()
+                began = time.monotonic()
                 count = self._stream.readinto(view)
                 if count:
-                    self._failures = 0
+                    self._pace.count(count, time.monotonic() - began)
+                    self._since_failure += count
                     return count
                 message = f"the connection ended {self.left} bytes early"
                 raise ConnectionFailedError(message)
@@ -88,7 +124,9 @@ class ResumingStream(io.RawIOBase):
                 self._resume(error)
 
     def _resume(self, error: Exception) -> None:
-        self._failures += 1
+        self._failures = 1 if self._since_failure >= _PROGRESS else self._failures + 1
+        self._since_failure = 0
+        self._pace = Pace(self._session.settings.read_timeout)
         failure = self._session.classify(error)
         most = self._session.settings.retry.attempts
         hopeless = failure is None or failure.retry == "no" or self._failures >= most

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import itertools
 import random
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudbridge_store import TransferConfig, errors
+from cloudbridge_store.core.streams import Pace
 from cloudbridge_store.testing.faults import Fault
 
 DATA = random.Random(7).randbytes(300_000)
@@ -166,3 +170,67 @@ def test_an_open_file_reads_like_a_file(steps):
                 assert file.seek(position) == model.seek(position)
                 assert file.read(size) == model.read(size)
                 assert file.tell() == model.tell()
+
+
+def test_a_stall_is_noticed_by_what_came_while_somebody_waited():
+    pace = Pace(30)
+    for _ in range(100):
+        pace.count(1024, 0.9)  # slow, and steady
+        pace.refuse_stall()
+    pace = Pace(30)
+    for _ in range(29):
+        pace.count(1, 1.0)
+        pace.refuse_stall()
+    pace.count(1, 1.0)
+    with pytest.raises(errors.OperationTimeoutError, match="only 30 bytes came in 30 s"):
+        pace.refuse_stall()
+
+
+def test_an_answer_that_drips_is_asked_for_anew_and_given_up(faulty, monkeypatch):
+    """Each connection gives one byte every ten seconds, by a clock of the test's own."""
+    provider = faulty(retry_attempts=3)
+    bucket = provider.storage.buckets.create("a-bucket")
+    obj = bucket.objects.create("a").upload(bytes(1000))
+    clock = itertools.count(0, 10)
+    monkeypatch.setattr("cloudbridge_store.core.streams.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    get = provider.driver._inner.get_object
+
+    def drip(*given):
+        download = get(*given)
+        return replace(download, stream=OneByteAtATime(download.stream))
+
+    provider.driver._inner.get_object = drip
+    with pytest.raises(errors.OperationTimeoutError) as caught:
+        obj.content()
+    assert caught.value.attempts == 3
+    assert provider.driver.calls.count("get_object") == 3
+
+
+class OneByteAtATime:
+    def __init__(self, stream):
+        self.stream = stream
+
+    def readinto(self, buffer):
+        return self.stream.readinto(buffer[:1])
+
+    def read(self, size):
+        return self.stream.read(min(size, 1))
+
+    def close(self):
+        self.stream.close()
+
+
+def test_a_page_that_comes_twice_is_no_part_of_a_listing(faulty):
+    provider = faulty()
+    bucket = provider.storage.buckets.create("a-bucket")
+    bucket.objects.upload_many({f"{number}": b"" for number in range(5)})
+    inner = provider.driver._inner.list_objects
+    numbers = itertools.count()
+
+    def again(bucket, **given):
+        page = inner(bucket, **{**given, "token": None})
+        return replace(page, token=f"token {next(numbers)}")
+
+    provider.driver._inner.list_objects = again
+    with pytest.raises(errors.ProviderInternalException, match="came twice"):
+        list(bucket.objects.iter(limit=2))
