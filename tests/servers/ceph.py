@@ -98,7 +98,7 @@ class CephServer(Server):
             monitor_port=monitor_port,
         )  # fmt: skip
         (self.directory / "ceph.conf").write_text(text)
-        return self.directory, port, monitor_port
+        return port, monitor_port
 
     def is_ready(self):
         return (self.directory / "ready").exists()
@@ -177,6 +177,7 @@ class Cluster:
             each.kill()
         for each in self._daemons:
             each.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

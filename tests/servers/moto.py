@@ -38,6 +38,7 @@ class MotoServer(Server):
     """A moto that runs until :meth:`stop`."""
 
     module = "servers.moto"
+    access_key, secret_key = ACCESS_KEY, SECRET_KEY
 
     def arguments(self):
         if find_spec("moto") is None:
@@ -275,5 +276,5 @@ def serve(port):
 
 
 if __name__ == "__main__":
-    end_with_stdin()
-    serve(int(sys.argv[1]))
+    end_with_stdin(sys.argv[1])
+    serve(int(sys.argv[2]))
