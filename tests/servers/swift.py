@@ -15,7 +15,8 @@ from pathlib import Path
 from servers.process import TESTS, Server, Unavailable, answers, end_with_stdin, free_ports
 
 REQUIREMENTS = ("swift>=2.35,<3", "setuptools<82")
-ENVIRONMENT = TESTS.parent / ".servers" / "swift"
+# Runs under several Pythons at once do not take it from each other.
+ENVIRONMENT = TESTS.parent / ".servers" / "swift-{}.{}".format(*sys.version_info)
 
 # S3's access key is the user, its secret key is the password.
 USER, PASSWORD = "test:tester", "testing"
