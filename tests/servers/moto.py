@@ -89,13 +89,16 @@ class Corrected:
             return "404 Not Found", "NoSuchUpload"
         if environ["REQUEST_METHOD"] == "DELETE" and "tagging" in query and self._is_missing(environ["PATH_INFO"]):
             return "404 Not Found", "NoSuchKey"
-        digests = {
-            "HTTP_CONTENT_MD5": hashlib.md5(body, usedforsecurity=False).digest(),
-            "HTTP_X_AMZ_CHECKSUM_CRC32": zlib.crc32(body).to_bytes(4, "big"),
-        }
-        if any(environ.get(name, right) != right for name, value in digests.items() if (right := _base64(value))):
+        if not self._arrived(environ, query, body):
             return "400 Bad Request", "BadDigest"
         return None
+
+    def _arrived(self, environ, query, body):
+        digests = {"HTTP_CONTENT_MD5": hashlib.md5(body, usedforsecurity=False).digest()}
+        if environ["REQUEST_METHOD"] != "POST" or "uploadId" not in query:
+            # At the end of an upload the checksum is that of the object.
+            digests["HTTP_X_AMZ_CHECKSUM_CRC32"] = zlib.crc32(body).to_bytes(4, "big")
+        return all(environ.get(name) in (None, _base64(digest)) for name, digest in digests.items())
 
     def _list(self, bucket, query):
         """Return the lists that moto does not make well."""
