@@ -150,7 +150,11 @@ class Cluster:
 
     def _run(self, *command):
         done = self._start_process(command, stdout=subprocess.PIPE, text=True)
-        said, _ = done.communicate(timeout=PATIENCE)
+        while done.poll() is None:
+            self._check()
+            time.sleep(0.02)
+        said = done.stdout.read()
+        done.stdout.close()
         if done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}")
         self._check()

@@ -16,6 +16,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 90
 """Seconds until a server must have started, and until it must have ended."""
+ATTEMPTS = 3
 
 
 class Unavailable(Exception):
@@ -34,12 +35,17 @@ class Server:
     _process = None
 
     def __init__(self):
-        self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        for attempt in range(1, ATTEMPTS + 1):
+            self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
+            try:
+                self._start()
+            except BaseException as error:
+                self.stop()
+                # Somebody else may take a port between finding and using it.
+                if attempt == ATTEMPTS or not isinstance(error, RuntimeError):
+                    raise
+            else:
+                return
 
     def arguments(self):
         """Prepare all that the program needs, and return its arguments behind the directory."""
