@@ -63,6 +63,8 @@ class SwiftHarness(S3Harness):
     """Swift by its S3 API."""
 
     kind, preset = "swift", "swift-s3"
+    # A batch of deletions takes it long, and this machine may be busy.
+    more: ClassVar = {"read_timeout": 180}
 
 
 class CephHarness(S3Harness):
