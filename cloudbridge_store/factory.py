@@ -28,6 +28,7 @@ class ProviderList:
     MINIO = "minio"
     CEPH = "ceph"
     RGW = "rgw"
+    SWIFT_S3 = "swift-s3"
     AURORAOBJECTS = "auroraobjects"
     JETSTREAM2 = "jetstream2"
     DIGITALOCEAN = "digitalocean"

@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import ClassVar
-
 import pytest
+from servers.harnesses import AuroraHarness, CephHarness, CephTlsHarness
 
-from cloudbridge_store import CloudProviderFactory, Encryption, ProviderList
+from cloudbridge_store import Encryption
 from cloudbridge_store.errors import InvalidRequestError, UnsupportedOperationError
-from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
-from cloudbridge_store.testing.keys import LITERAL_KEYS
-
-
-class CephHarness(ProviderHarness):
-    """Ceph over http."""
-
-    preset: ClassVar[str] = "ceph"
-    # A listing that is not URL-encoded cannot hold it.
-    unlisted_keys = frozenset({LITERAL_KEYS["escape"]})
-
-    def __init__(self, server):
-        super().__init__()
-        self._server = server
-
-    def make_provider(self, **overrides):
-        config = {
-            "aws_access_key": self._server.access_key,
-            "aws_secret_key": self._server.secret_key,
-            "s3_endpoint_url": self._server.url,
-            "s3_preset": self.preset,
-            **overrides,
-        }
-        return CloudProviderFactory().create_provider(ProviderList.AWS, config)
-
-
-class TlsHarness(CephHarness):
-    """Ceph over https, with a certificate that is checked."""
-
-    def __init__(self, server):
-        super().__init__(server)
-        self.tls = ssl.create_default_context(cafile=server.ca_bundle)
-
-    def make_provider(self, **overrides):
-        there = {"s3_endpoint_url": self._server.tls_url, "ca_bundle": str(self._server.ca_bundle)}
-        return super().make_provider(**{**there, **overrides})
+from cloudbridge_store.testing import ConformanceSuite
+from cloudbridge_store.testing.conformance import BucketSuite, ListingSuite, UploadSuite, UrlSuite
 
 
 class CephSuite(ConformanceSuite):
@@ -94,5 +58,15 @@ class TestCephByTls(CephSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def harness(cls, server):
-        with TlsHarness(server("ceph")) as harness:
+        with CephTlsHarness(server("ceph")) as harness:
+            yield harness
+
+
+class TestAuroraObjects(BucketSuite, UploadSuite, ListingSuite, UrlSuite):
+    """Ceph is what AuroraObjects runs on; these subjects are where its preset differs."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, server):
+        with AuroraHarness(server("ceph")) as harness:
             yield harness

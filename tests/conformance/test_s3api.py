@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from servers.harnesses import SwiftHarness
 
-from cloudbridge_store import CloudProviderFactory, ProviderList
-from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
-
-
-class SwiftHarness(ProviderHarness):
-    """Swift by its S3 API."""
-
-    def __init__(self, server):
-        super().__init__()
-        self._server = server
-
-    def make_provider(self, **overrides):
-        config = {
-            "aws_access_key": self._server.user,
-            "aws_secret_key": self._server.password,
-            "s3_endpoint_url": self._server.url,
-            "s3_preset": "swift-s3",
-            **overrides,
-        }
-        return CloudProviderFactory().create_provider(ProviderList.AWS, config)
+from cloudbridge_store.testing import ConformanceSuite
 
 
 class TestSwiftS3(ConformanceSuite):

@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from servers import moto
 
 pytest.importorskip("boto3")
 
@@ -35,8 +34,9 @@ with open("/proc/self/status", encoding="ascii") as file:
 
 @pytest.fixture
 def config(server):
-    keys = {"aws_access_key": moto.ACCESS_KEY, "aws_secret_key": moto.SECRET_KEY}
-    return {**keys, "s3_endpoint_url": server("moto").url, "s3_preset": "minio", "s3_checksum": "md5"}
+    one = server("moto")
+    keys = {"aws_access_key": one.access_key, "aws_secret_key": one.secret_key}
+    return {**keys, "s3_endpoint_url": one.url, "s3_preset": "minio", "s3_checksum": "md5"}
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class CephServer(Server):
             monitor_port=monitor_port,
         )  # fmt: skip
         (self.directory / "ceph.conf").write_text(text)
-        return self.directory, port, monitor_port
+        return port, monitor_port
 
     def is_ready(self):
         return (self.directory / "ready").exists()
@@ -150,7 +150,11 @@ class Cluster:
 
     def _run(self, *command):
         done = self._start_process(command, stdout=subprocess.PIPE, text=True)
-        said, _ = done.communicate(timeout=PATIENCE)
+        while done.poll() is None:
+            self._check()
+            time.sleep(0.02)
+        said = done.stdout.read()
+        done.stdout.close()
         if done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}")
         self._check()
@@ -177,6 +181,7 @@ class Cluster:
             each.kill()
         for each in self._daemons:
             each.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

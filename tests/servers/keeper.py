@@ -24,6 +24,7 @@ class Keeper:
 
     def __init__(self):
         self._servers = {}
+        self._closed = False
         self._locks = defaultdict(threading.Lock)
         self._directory = tempfile.TemporaryDirectory(prefix="cbs-keeper-")
         self.secret = os.urandom(16)
@@ -49,11 +50,11 @@ class Keeper:
             return error
 
     def _listen(self):
-        while True:
+        while not self._closed:
             try:
                 connection = self._listener.accept()
-            except OSError:
-                return
+            except Exception:
+                continue  # it went away before it could ask
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection):
@@ -67,6 +68,7 @@ class Keeper:
 
     def close(self):
         """Stop all servers."""
+        self._closed = True
         self._listener.close()
         for kind, server in self._servers.items():
             with self._locks[kind]:

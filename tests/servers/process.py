@@ -16,6 +16,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 90
 """Seconds until a server must have started, and until it must have ended."""
+ATTEMPTS = 3
 
 
 class Unavailable(Exception):
@@ -34,15 +35,20 @@ class Server:
     _process = None
 
     def __init__(self):
-        self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        for attempt in range(1, ATTEMPTS + 1):
+            self.directory = Path(tempfile.mkdtemp(prefix="cbs-server-", dir=_memory()))
+            try:
+                self._start()
+            except BaseException as error:
+                self.stop()
+                # Somebody else may take a port between finding and using it.
+                if attempt == ATTEMPTS or not isinstance(error, RuntimeError):
+                    raise
+            else:
+                return
 
     def arguments(self):
-        """Prepare all that the program needs, and return its arguments."""
+        """Prepare all that the program needs, and return its arguments behind the directory."""
         raise NotImplementedError
 
     def is_ready(self):
@@ -55,7 +61,7 @@ class Server:
         return {name: value for name in names if isinstance(value := getattr(self, name), int | str | Path)}
 
     def _start(self):
-        arguments = map(str, self.arguments())
+        arguments = map(str, (self.directory, *self.arguments()))
         command = [self.python, "-P", "-W", "ignore", "-m", self.module, *arguments]
         with open(self.directory / "log", "wb") as log:
             self._process = subprocess.Popen(
@@ -120,14 +126,15 @@ def answers(port):
     return True
 
 
-def end_with_stdin():
-    """Have this process told to end by SIGTERM as soon as its standard input ends."""
+def end_with_stdin(directory):
+    """Have this process end, and its directory removed, as soon as its standard input ends."""
     read = os.read  # which eventlet replaces
 
     def wait():
         while read(0, 1024):
             pass
-        os.kill(os.getpid(), signal.SIGTERM)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 

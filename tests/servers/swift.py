@@ -15,7 +15,8 @@ from pathlib import Path
 from servers.process import TESTS, Server, Unavailable, answers, end_with_stdin, free_ports
 
 REQUIREMENTS = ("swift>=2.35,<3", "setuptools<82")
-ENVIRONMENT = TESTS.parent / ".servers" / "swift"
+# Runs under several Pythons at once do not take it from each other.
+ENVIRONMENT = TESTS.parent / ".servers" / "swift-{}.{}".format(*sys.version_info)
 
 # S3's access key is the user, its secret key is the password.
 USER, PASSWORD = "test:tester", "testing"
@@ -37,15 +38,15 @@ class SwiftServer(Server):
     """A Swift that runs until :meth:`stop`."""
 
     module = "servers.swift"
-    user, password = USER, PASSWORD
-    other_user, other_password = OTHER_USER, OTHER_PASSWORD
+    access_key, secret_key = USER, PASSWORD
+    other_access_key, other_secret_key = OTHER_USER, OTHER_PASSWORD
 
     def arguments(self):
         self.python = str(install())
         [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.auth_url = f"{self.url}/auth/v1.0"
-        return self.port, self.directory
+        return (self.port,)
 
     def is_ready(self):
         return answers(self.port)
@@ -176,7 +177,7 @@ def prepare(directory):
     storage_policy.reload_storage_policies()
 
 
-def serve(port, directory):
+def serve(directory, port):
     """Serve until the process is ended."""
     import logging
 
@@ -203,8 +204,8 @@ def serve(port, directory):
 
 
 if __name__ == "__main__":
-    end_with_stdin()
+    end_with_stdin(sys.argv[1])
     import eventlet
 
     eventlet.monkey_patch()
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

@@ -133,9 +133,10 @@ class AwsDriver(Driver):
             self._service.send("head_bucket", Bucket=bucket)
         except ClientError as error:
             status = errors.status_of(error)
-            if status == HTTPStatus.NOT_FOUND:
+            # Whether it is another's or the keys are wrong, the answer to the creation will say.
+            if status in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
                 return
-            if status not in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN):
+            if status != HTTPStatus.MOVED_PERMANENTLY:
                 raise
         raise DuplicateResourceException("a bucket of that name exists", bucket=bucket)
 

@@ -66,9 +66,8 @@ def _held_checksums(preset: S3Preset) -> frozenset[str]:
 
 def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Capabilities:
     """Return what a service can do."""
-    multipart = preset.max_parts > 1
     return Capabilities(
-        multipart=multipart,
+        multipart=preset.max_parts > 1,
         copy=preset.copy,
         conditional_put=cast('frozenset[Literal["if_match", "if_none_match"]]', preset.conditional_put),
         conditional_multipart=preset.conditional_multipart,
@@ -84,7 +83,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         public_access=preset.acl,
         website=preset.name == "aws",
         rules=cast("frozenset[RuleKind]", preset.rules),
-        list_uploads=multipart,
+        list_uploads=preset.max_parts > 1,
         locations=locations,
         checksums=_held_checksums(preset),
         max_put=min(preset.max_part, 5 * 2**30),

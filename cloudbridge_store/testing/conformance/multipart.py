@@ -231,7 +231,7 @@ class MultipartSuite(StoreFixtures):
     ) -> None:
         size = provider.capabilities.min_part
         with harness.make_provider(multipart_threshold=size, multipart_part_size=size) as other:
-            obj = other.storage.buckets.get(bucket.name).objects.create("a")
+            obj = other.storage.buckets.get(bucket.name).objects.create("a")  # type: ignore[union-attr]
             obj.upload(b"first")
             for source in (noise(size + 1), iter([noise(size), b"1"])):
                 with pytest.raises(PreconditionFailedError):

@@ -19,6 +19,8 @@ ANSWERS = [
     ("NoSuchKey", 404, "GetObject", errors.ObjectNotFoundError, "no"),
     ("NoSuchBucket", 404, "GetObject", errors.BucketNotFoundError, "no"),
     ("NoSuchUpload", 404, "UploadPart", errors.UploadNotFoundError, "no"),
+    ("NoSuchKey", 404, "ListParts", errors.UploadNotFoundError, "no"),
+    ("NoSuchKey", 404, "UploadPartCopy", errors.ObjectNotFoundError, "no"),
     ("404", 404, "HeadObject", errors.NotFoundError, "no"),
     ("404", 404, "HeadBucket", errors.BucketNotFoundError, "no"),
     ("403", 403, "HeadBucket", errors.PermissionDeniedError, "no"),
