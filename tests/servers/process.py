@@ -77,13 +77,17 @@ class Server:
 
     def _wait(self):
         limit = time.monotonic() + PATIENCE
-        while not self.is_ready():
+        ready = False
+        while not ready:
+            # In this order: on a port that was taken meanwhile, somebody else answers.
+            ready = self.is_ready()
             if self._process.poll() is not None:
                 said = (self.directory / "log").read_text(errors="replace")
                 raise RuntimeError(f"{self.module} did not start: {said[-4000:]}")
             if time.monotonic() > limit:
                 raise RuntimeError(f"{self.module} did not answer within {PATIENCE} s")
-            self._pause()
+            if not ready:
+                self._pause()
 
     def _pause(self):
         try:
