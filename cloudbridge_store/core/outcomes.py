@@ -186,10 +186,14 @@ def composite_etag(parts: list[Part]) -> str | None:
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
-def abort_twins(session: Session, bucket: str, key: str, upload_id: str, since: datetime, until: datetime) -> None:
-    """Abort what the lost answer to a start belonged to: an upload of that key, that time, and not one part.
+def abort_twins(
+    session: Session, bucket: str, key: str, upload_id: str | None, since: datetime, until: datetime
+) -> None:
+    """Abort what a lost answer to a start belonged to: an upload of that key, that time, and not one part.
 
     Called when one's own is over. Whoever else had started one by then has sent a part of it.
+
+    :param upload_id: one's own; ``None``: no start was answered.
     """
     driver = session.driver
     if not session.capabilities.list_uploads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cloudbridge_store.core.session import Session
 
 T = TypeVar("T")
+
+_log = logging.getLogger("cloudbridge_store")
 
 
 def subject(method: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str | None, str | None]:
@@ -71,6 +74,8 @@ class Recovery:
             if isinstance(error, NotFoundError):
                 self._session.earn_token()
             verdict = self._last_look(error)
+            if self._doubtful and self._name == "start_upload":
+                self._leave_no_twin()
             if verdict.state != "applied":
                 wrapped = self._wrapped(error)
                 raise wrapped from wrapped.__cause__
@@ -142,6 +147,13 @@ class Recovery:
         if not lost or self._verdict or not outcomes.may_be_settled(self._name):
             return outcomes.UNKNOWN
         return outcomes.settle(self._name, self._doubt())
+
+    def _leave_no_twin(self) -> None:
+        bucket, key = self._args[:2]
+        try:
+            outcomes.abort_twins(self._session, bucket, key, None, self._moment, datetime.now(UTC))
+        except StoreError:
+            _log.warning("whether an upload of %s/%s was started could not be seen", bucket, key)
 
     def _doubt(self) -> outcomes.Doubt:
         return outcomes.Doubt(self._session, self._args, self._kwargs, self._moment)

@@ -6,7 +6,7 @@ import http.client
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cloudbridge_store.buckets import Bucket
     from cloudbridge_store.provider import CloudProvider
+    from cloudbridge_store.testing.fault_proxy import Request
 
 _TIMEOUT = 30
 
@@ -48,6 +49,10 @@ class ProviderHarness(ABC):
     """Random histories that the suite plays against the store."""
     stateful_steps: ClassVar[int] = 20
     """Operations in each of them."""
+    upstream: str | None = None
+    """Address of the server, where the store has one: there faults are played on the wire."""
+    unplayable: ClassVar[frozenset[str]] = frozenset()
+    """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice."""
     tls: ssl.SSLContext | None = None
     """For signed URLs, where the server's certificate is not one that everybody trusts."""
 
@@ -61,6 +66,14 @@ class ProviderHarness(ABC):
 
         :param overrides: configuration keys that a test sets; they win over the harness's own.
         """
+
+    def make_provider_at(self, url: str, **overrides: Any) -> CloudProvider:
+        """Return a provider that reaches the store by another address; needed where :attr:`upstream` is set."""
+        raise NotImplementedError
+
+    def request_of(self, operation: str) -> Callable[[Request], bool]:
+        """Return how the requests of one of the contract's operations are known on the wire; likewise."""
+        raise NotImplementedError
 
     def bucket_name(self) -> str:
         """Return a name that no bucket has."""

@@ -7,7 +7,23 @@ from typing import Any, ClassVar
 
 from cloudbridge_store import CloudProviderFactory, ProviderList
 from cloudbridge_store.testing import ProviderHarness
+from cloudbridge_store.testing.fault_proxy import Match
 from cloudbridge_store.testing.keys import LITERAL_KEYS
+
+_KEY = r"^/[^/?]+/[^?]+"
+_REQUESTS = {
+    "head_bucket": Match("HEAD", path=r"^/[^/?]+/?$"),
+    "list_objects": Match("GET", path=r"^/[^/?]+/?$"),
+    "head_object": Match("HEAD", path=_KEY),
+    "get_object": Match("GET", path=_KEY),
+    "put_object": Match("PUT", path=_KEY),
+    "copy_object": Match("PUT", headers={"x-amz-copy-source": "."}),
+    "delete_object": Match("DELETE", path=_KEY),
+    "delete_objects": Match("POST", query="^delete"),
+    "start_upload": Match("POST", path=_KEY, query="^uploads"),
+    "upload_part": Match("PUT", query="partNumber="),
+    "finish_upload": Match("POST", query="uploadId="),
+}
 
 
 class S3Harness(ProviderHarness):
@@ -24,6 +40,13 @@ class S3Harness(ProviderHarness):
     def __init__(self, server):
         super().__init__()
         self.server = server
+        self.upstream = server.url
+
+    def make_provider_at(self, url, **overrides):
+        return self.make_provider(s3_endpoint_url=url, **overrides)
+
+    def request_of(self, operation):
+        return _REQUESTS[operation]
 
     def make_provider(self, **overrides):
         config = {

@@ -276,7 +276,10 @@ def _meaning(status: int | None, code: str, operation: str, *, named: bool) -> M
     if code == "NoSuchKey" and operation in ("UploadPart", "ListParts", "AbortMultipartUpload"):
         return Meaning(UploadNotFoundError)
     if code in _BY_CODE:
-        return _BY_CODE[code]
+        meaning = _BY_CODE[code]
+        # Something on the way may have said so after it was done.
+        late = status == HTTPStatus.SERVICE_UNAVAILABLE and meaning.error is ThrottledError
+        return meaning._replace(retry="idempotent") if late else meaning
     if status == HTTPStatus.NOT_FOUND and operation == "HeadBucket":
         return Meaning(BucketNotFoundError)
     bare = code in ("", str(status)) and not operation.startswith("Head") and not named

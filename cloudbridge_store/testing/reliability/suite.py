@@ -1,0 +1,221 @@
+"""Plays every trouble in every operation, and compares with the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import pytest
+
+from cloudbridge_store.config import RetryConfig
+from cloudbridge_store.core.session import Session
+from cloudbridge_store.errors import StoreError
+from cloudbridge_store.provider import CloudProvider
+from cloudbridge_store.testing.fault_proxy import FaultProxy, Rule
+from cloudbridge_store.testing.faults import FaultyDriver
+from cloudbridge_store.testing.harness import ProviderHarness
+from cloudbridge_store.testing.reliability.scenarios import SCENARIOS, Scenario, Stage
+from cloudbridge_store.testing.reliability.troubles import TROUBLES, Trouble
+
+ATTEMPTS = 3
+LONGEST = 30.0
+"""Seconds that a cell may take: each of its attempts ends by the time-out of a read."""
+_SETTINGS: dict[str, Any] = {
+    "retry": RetryConfig(ATTEMPTS, base=0.001, throttled_base=0.001, longest_retry_after=0.01, budget=1e9),
+    "read_timeout": 1.0,
+    "connect_timeout": 1.0,
+}
+_TIMES = (1, 2, None)
+_ALL = os.environ.get("CBS_TEST_FAULTS") == "all"
+_REPORT = os.environ.get("CBS_TEST_REPORT")
+
+
+class Cell(NamedTuple):
+    """One trouble in one operation."""
+
+    scenario: Scenario
+    trouble: Trouble
+    times: int | None
+
+    def __str__(self) -> str:
+        often = {1: "once", 2: "twice", None: "for ever"}[self.times]
+        return f"{self.scenario.name}: {self.trouble.name}, {often}"
+
+
+def cells(*, everything: bool = _ALL) -> list[Cell]:
+    """Return the cells; without ``everything`` those of CI: not twice, and what stalls only where bytes pass."""
+    found = [
+        Cell(scenario, trouble, times)
+        for scenario in SCENARIOS
+        for trouble in TROUBLES
+        for times in _TIMES
+        if trouble.fits(scenario)
+    ]
+    return found if everything else [cell for cell in found if _is_quick(cell)]
+
+
+def _is_quick(cell: Cell) -> bool:
+    slow = "stalls" in cell.trouble.name or "no answer" in cell.trouble.name
+    return cell.times == 1 if slow else cell.times != 2
+
+
+class Disturber(Protocol):
+    """Makes troubles."""
+
+    provider: CloudProvider
+
+    def begin(self, cell: Cell) -> None:
+        """Plan a cell's trouble. Skips the test where it cannot be played here."""
+
+    def end(self) -> int:
+        """Plan nothing any more; return how often it happened."""
+
+
+class WireDisturber:
+    """A proxy between the provider and its server."""
+
+    def __init__(self, harness: ProviderHarness, stack: ExitStack) -> None:
+        assert harness.upstream is not None
+        self._harness = harness
+        self._proxy = stack.enter_context(FaultProxy(harness.upstream))
+        self.provider = stack.enter_context(harness.make_provider_at(self._proxy.url, **_SETTINGS))
+        self._rule: Rule | None = None
+
+    def begin(self, cell: Cell) -> None:
+        """Add a rule."""
+        if cell.trouble.wire is None:
+            pytest.skip("this cannot be played on the wire")
+        match = self._harness.request_of(cell.scenario.disturbed)
+        self._proxy.clear()
+        self._rule = self._proxy.add(Rule(match, cell.trouble.wire(), times=cell.times))
+
+    def end(self) -> int:
+        """Take the rule away."""
+        assert self._rule is not None
+        consumed = self._rule.consumed
+        errors = list(self._proxy.errors)
+        self._proxy.clear()
+        self._proxy.accept()
+        assert errors == []
+        return consumed
+
+
+class InsideDisturber:
+    """A driver around the provider's own."""
+
+    def __init__(self, harness: ProviderHarness, stack: ExitStack) -> None:
+        self.provider = stack.enter_context(harness.make_provider(**_SETTINGS))
+        self._driver = FaultyDriver(self.provider.session.driver)  # type: ignore[abstract]
+        self.provider.session = Session(self.provider.session.provider, self._get, self.provider.session.settings)
+
+    def _get(self) -> FaultyDriver:
+        return self._driver
+
+    def begin(self, cell: Cell) -> None:
+        """Add a fault."""
+        if cell.trouble.inside is None:
+            pytest.skip("this cannot be played around a driver")
+        fault = cell.trouble.inside(cell.scenario.disturbed)
+        fault.times = 10**9 if cell.times is None else cell.times
+        self._driver.faults[:] = [fault]
+
+    def end(self) -> int:
+        """Take the fault away."""
+        (fault,) = self._driver.faults
+        self._driver.faults.clear()
+        return fault.consumed
+
+
+class FaultSuite:
+    """Every trouble in every operation. ``harness`` comes from the subclass or from a ``conftest.py``."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def disturber(cls, harness: ProviderHarness) -> Iterator[Disturber]:
+        """What makes the troubles, for all cells of a class."""
+        with ExitStack() as stack:
+            kind = InsideDisturber if harness.upstream is None else WireDisturber
+            yield kind(harness, stack)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def direct(cls, harness: ProviderHarness) -> Iterator[CloudProvider]:
+        """A provider that nothing disturbs."""
+        with harness.make_provider() as provider:
+            yield provider
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def name(cls, harness: ProviderHarness, direct: CloudProvider) -> Iterator[str]:
+        """A bucket."""
+        bucket = harness.make_bucket(direct)
+        yield bucket.name
+        harness.remove_bucket(bucket)
+
+    @pytest.fixture
+    def stage(self, disturber: Disturber, direct: CloudProvider, name: str, tmp_path: Path) -> Stage:
+        """The surroundings of a cell."""
+        bucket = direct.storage.buckets.get(name)
+        assert bucket is not None
+        return Stage(
+            bucket,
+            type(bucket)(disturber.provider, bucket._info),
+            f"cell-{uuid.uuid4().hex[:12]}",
+            tmp_path,
+            direct.capabilities.min_part or 5 * 2**20,
+        )
+
+    @pytest.mark.parametrize("cell", cells(), ids=str)
+    def test_trouble(self, harness: ProviderHarness, disturber: Disturber, stage: Stage, cell: Cell) -> None:
+        scenario, trouble = cell.scenario, cell.trouble
+        lacking = [each for each in scenario.needs if not getattr(stage.direct.provider.capabilities, each)]
+        if lacking:
+            pytest.skip(f"this provider lacks {lacking}")
+        if cell.trouble.name in harness.unplayable:
+            pytest.skip("this server does not notice, which its harness documents")
+        scenario.prepare(stage)
+        disturber.begin(cell)
+        began = time.monotonic()
+        result, failure = _run(scenario, stage)
+        seconds, consumed = time.monotonic() - began, disturber.end()
+        _write_down(harness, cell, failure, consumed)
+        assert consumed, "the trouble never happened"
+        assert seconds < LONGEST
+        _compare(cell, stage, result, failure)
+        assert trouble.nature != "refusal" or consumed == 1, "a refusal was not taken for one"
+        if stage.direct.provider.capabilities.list_uploads:
+            assert list(stage.direct.list_uploads(stage.key)) == []
+
+
+def _run(scenario: Scenario, stage: Stage) -> tuple[Any, Exception | None]:
+    try:
+        return scenario.run(stage), None
+    except StoreError as error:
+        return None, error
+
+
+def _compare(cell: Cell, stage: Stage, result: Any, failure: Exception | None) -> None:
+    scenario, trouble = cell.scenario, cell.trouble
+    if failure is None:
+        assert trouble.nature != "refusal", "a refusal came out as a success"
+        assert scenario.check(stage, result), "it came out wrong, and as a success"
+        return
+    assert trouble.nature != "passing" or cell.times is None, f"what passes was not outlived: {failure!r}"
+    causes = [failure, *getattr(failure, "failures", {}).values()]
+    assert any(isinstance(cause, trouble.errors) for cause in causes), f"unexpected: {failure!r}"
+    assert scenario.unharmed(stage), "what was there is harmed"
+
+
+def _write_down(harness: ProviderHarness, cell: Cell, failure: Exception | None, consumed: int) -> None:
+    if not _REPORT:
+        return
+    came = "success" if failure is None else type(failure).__name__
+    line = {"provider": type(harness).__name__, "cell": str(cell), "outcome": came, "consumed": consumed}
+    with Path(_REPORT).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
