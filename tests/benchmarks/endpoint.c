@@ -41,7 +41,8 @@ typedef struct {
     char *body; /* NULL: none, or not kept */
 } request;
 
-static struct { size_t size; } uploads[4096]; /* by number, the oldest are written over */
+/* By the number of the upload, where a new one takes the place of an old, and of the part: size, or -1. */
+static long uploads[UPLOADS][PARTS + 1];
 static long last_upload;
 static int pattern;
 static long delay;
@@ -257,10 +258,16 @@ static int list(connection *c, const request *r) {
     return failed;
 }
 
+static long *part_of(const request *r, const char *id) {
+    char number[16] = "0";
+    parameter(r->query, "partNumber", number, sizeof number);
+    return &uploads[atol(id) % UPLOADS][atol(number) % (PARTS + 1)];
+}
+
 static int put(connection *c, request *r) {
     char headers[256], number[32] = "";
     if (parameter(r->query, "uploadId", number, sizeof number))
-        __sync_fetch_and_add(&uploads[atol(number) % 4096].size, r->length);
+        *part_of(r, number) = r->length;
     else
         store(r->path, r->length, r->body, r->crc), r->body = NULL;
     int count = snprintf(headers, sizeof headers, "ETag: \"%032zx-1\"\r\n", r->length);
@@ -276,7 +283,7 @@ static int copy(connection *c, const request *r) {
     if (!find(r->source, &found))
         return answer_missing(c, r);
     if (part) /* its range is not looked at: the size of the object in the end does not matter */
-        __sync_fetch_and_add(&uploads[atol(number) % 4096].size, found.size), free(found.data);
+        *part_of(r, number) = found.size, free(found.data);
     else
         store(r->path, found.size, found.data, found.crc);
     const char *root = part ? "CopyPartResult" : "CopyObjectResult";
@@ -287,7 +294,7 @@ static int copy(connection *c, const request *r) {
 static int start_upload(connection *c, const request *r) {
     char body[4 * NAME];
     long id = __sync_add_and_fetch(&last_upload, 1);
-    uploads[id % 4096].size = 0;
+    memset(uploads[id % UPLOADS], -1, sizeof uploads[0]);
     snprintf(body, sizeof body, RESULT("InitiateMultipartUploadResult") "<Bucket>%s</Bucket>"
              "<Key>%s</Key><UploadId>%ld</UploadId></InitiateMultipartUploadResult>", r->bucket, r->key, id);
     return answer(c, 200, "", body);
@@ -295,11 +302,27 @@ static int start_upload(connection *c, const request *r) {
 
 static int finish_upload(connection *c, const request *r, const char *id) {
     char body[4 * NAME];
-    size_t size = uploads[atol(id) % 4096].size;
+    size_t size = 0;
+    for (int number = 1; number <= PARTS; number++)
+        size += uploads[atol(id) % UPLOADS][number] > 0 ? uploads[atol(id) % UPLOADS][number] : 0;
     store(r->path, size, NULL, "");
     snprintf(body, sizeof body, RESULT("CompleteMultipartUploadResult") "<Bucket>%s</Bucket>"
              "<Key>%s</Key><ETag>\"%032zx-1\"</ETag></CompleteMultipartUploadResult>", r->bucket, r->key, size);
     return answer(c, 200, "", body);
+}
+
+static int list_parts(connection *c, const char *id) {
+    text t = {0};
+    append(&t, RESULT("ListPartsResult") "<IsTruncated>false</IsTruncated>");
+    for (int number = 1; number <= PARTS; number++) {
+        long size = uploads[atol(id) % UPLOADS][number];
+        if (size >= 0)
+            append(&t, "<Part><PartNumber>%d</PartNumber><ETag>\"%032zx-1\"</ETag><Size>%ld</Size></Part>", number, size, size);
+    }
+    append(&t, "</ListPartsResult>");
+    int failed = answer(c, 200, "", t.start);
+    free(t.start);
+    return failed;
 }
 
 static int delete_many(connection *c, const request *r) {
@@ -340,7 +363,7 @@ static int serve(connection *c, request *r) {
     if (parameter(r->query, "uploadId", id, sizeof id)) {
         if (!strcmp(r->method, "POST"))
             return finish_upload(c, r, id);
-        return answer(c, 200, "", "<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+        return list_parts(c, id);
     }
     return strcmp(r->method, "POST") ? get(c, r) : start_upload(c, r);
 }

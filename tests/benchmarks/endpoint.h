@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT = 1 << 20, SLOTS = 1 << 16, HEAD = 1 << 16, SYNTHETIC_SIZE = 4096, PAGE = 1000, NAME = 1024 };
+enum { KEPT = 1 << 20, SLOTS = 1 << 16, HEAD = 1 << 16, SYNTHETIC_SIZE = 4096, PAGE = 1000, NAME = 1024, UPLOADS = 64, PARTS = 10000 };
 
 typedef struct object {
     char *name; /* "/bucket/key" */
