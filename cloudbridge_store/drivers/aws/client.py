@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import ipaddress
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.loaders import create_loader
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url, validate_region_name
 
 from cloudbridge_store.config import Settings
+from cloudbridge_store.drivers.aws.direct import Direct, Origin
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
@@ -99,12 +102,23 @@ class Service:
     def __init__(self, plan: Plan, region: str | None = None) -> None:
         self.plan = plan
         self.preset = plan.preset
-        self.client = make_client(plan, region)
-        self.region: str = self.client.meta.region_name
-        self.trusted = is_aws(self.client.meta.endpoint_url)
+        self._maker = ClientMaker(plan, region)
+        self.region = self._maker.region
+        self.trusted = is_aws(plan.endpoint)
         """AWS itself checks what it is told to check; of others not all do."""
         self._elsewhere: dict[str, Service] = {}
         self._lock = threading.Lock()
+        self._direct = self._maker.direct()
+
+    @property
+    def client(self) -> Any:
+        """boto3's client."""
+        return self._maker.client
+
+    @property
+    def native(self) -> Any:
+        """The same for others, who may register handlers with it."""
+        return self._maker.watched()
 
     def send(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Carry out one operation. Parameters that are ``None`` are left out.
@@ -116,18 +130,35 @@ class Service:
             raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
         given = {name: value for name, value in parameters.items() if value is not None}
         try:
-            answer: dict[str, Any] = getattr(self.client, operation)(**given)
+            answer = self._send_directly(operation, given)
+            if answer is None:
+                answer = getattr(self.client, operation)(**given)
         except HTTPClientError as error:
             # What the body raised while it was sent is not the connection's fault.
             cause = error.kwargs.get("error")
             if isinstance(cause, StoreError):
                 raise cause from None
             raise
-        return answer
+        return dict(answer)
+
+    def _send_directly(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Carry out an operation without the client; ``None`` where it is the client's."""
+        if self._direct is None or self._maker.hooked:
+            return None
+        try:
+            return self._direct.send(operation, given)
+        except ClientError as error:
+            if not self.trusted or not _leads_elsewhere(error):
+                raise
+        # The client goes where the bucket is, and remembers it.
+        self._direct.forget(given["Bucket"])
+        if "Body" in given:
+            given["Body"].seek(0)
+        return None
 
     def accepted(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that an operation knows; its name is the protocol's, such as ``UploadPart``."""
-        members = self.client.meta.service_model.operation_model(operation).input_shape.members
+        members = self._maker.service_model.operation_model(operation).input_shape.members
         return {name: value for name, value in parameters.items() if name in members}
 
     def at(self, region: str) -> Service:
@@ -143,34 +174,121 @@ class Service:
         """Release the connections."""
         for each in self._elsewhere.values():
             each.close()
-        self.client.close()
+        self._maker.close()
+        if self._direct is not None:
+            self._direct.close()
 
 
-def make_client(plan: Plan, region: str | None = None) -> Any:
-    """Return a client of its own session. :raises InvalidConfigurationException:"""
-    config, settings = plan.config, plan.settings
-    try:
-        session = _make_session(config)
-        region = (
-            region
-            or config["aws_region_name"]
-            or session.get_config_variable("region")
-            or plan.preset.default_region
-            or "us-east-1"
+class ClientMaker:
+    """Makes the client when it is asked for: it takes more time than many requests.
+
+    :raises InvalidConfigurationException: no client could be made of the configuration.
+    """
+
+    def __init__(self, plan: Plan, region: str | None = None) -> None:
+        config = plan.config
+        self.hooked = False
+        """Somebody wants to have a say in the client's requests, so that all have to be its own."""
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._client: Any = None
+        try:
+            self._session = _make_session(config)
+            self.region: str = (
+                region
+                or config["aws_region_name"]
+                or self._session.get_config_variable("region")
+                or plan.preset.default_region
+                or "us-east-1"
+            )
+            validate_region_name(self.region)
+            self._config = _client_config(plan)
+        except (BotoCoreError, ValueError) as error:
+            raise InvalidConfigurationException(str(error)) from error
+        self._verify = _verify(config, plan.settings)
+        url = plan.endpoint or f"{'https' if config['s3_is_secure'] else 'http'}://s3.amazonaws.com"
+        if not is_valid_endpoint_url(url) and not is_valid_ipv6_endpoint_url(url):
+            raise InvalidConfigurationException(f"{url} is no address of a service")
+        refuse_http(url, plan.settings)
+
+    @property
+    def client(self) -> Any:
+        """The client."""
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._make()
+        return self._client
+
+    def _make(self) -> Any:
+        plan = self._plan
+        import boto3  # here, as most programs do without
+
+        try:
+            client = boto3.Session(botocore_session=self._session).client(
+                "s3",
+                region_name=self.region,
+                endpoint_url=plan.endpoint,
+                use_ssl=plan.config["s3_is_secure"],
+                verify=self._verify,
+                config=self._config,
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise InvalidConfigurationException(str(error)) from error
+        refuse_http(client.meta.endpoint_url, plan.settings)
+        _register_handlers(client, plan)
+        return client
+
+    @property
+    def service_model(self) -> Any:
+        """The service, as botocore describes it."""
+        return self._session.get_service_model("s3")
+
+    def watched(self) -> Any:
+        """Return the client to somebody who may register handlers with it; from then on all requests are its own."""
+        client = self.client
+        events = client.meta.events
+        for name in ("register", "register_first", "register_last"):
+            setattr(events, name, self._noting(getattr(events, name)))
+        return client
+
+    def _noting(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(register)
+        def note(*arguments: Any, **named: Any) -> Any:
+            self.hooked = True
+            return register(*arguments, **named)
+
+        return note
+
+    def direct(self) -> Direct | None:
+        """Return the way without the client; ``None`` where there is none."""
+        plan = self._plan
+        if not plan.config["s3_direct"] or self._config.signature_version != "s3v4":
+            return None
+        by_path = plan.preset.addressing_style == "path"
+        endpoint = plan.endpoint if by_path else None
+        return Direct(
+            Origin(
+                self._session,
+                lambda: self.client,
+                lambda: self._client,
+                self._config,
+                self._verify,
+                self.region,
+                endpoint,
+            )
         )
-        client = boto3.Session(botocore_session=session).client(
-            "s3",
-            region_name=region,
-            endpoint_url=plan.endpoint,
-            use_ssl=config["s3_is_secure"],
-            verify=_verify(config, settings),
-            config=_client_config(plan),
-        )
-    except (BotoCoreError, ValueError) as error:
-        raise InvalidConfigurationException(str(error)) from error
-    refuse_http(client.meta.endpoint_url, settings)
-    _register_handlers(client, plan)
-    return client
+
+    def close(self) -> None:
+        """Release the connections."""
+        if self._client is not None:
+            self._client.close()
+
+
+@functools.cache
+def _loader(path: str | None) -> Any:
+    # What it has read serves all sessions of the process.
+    return create_loader(path)
 
 
 def _make_session(config: Mapping[str, Any]) -> Any:
@@ -178,6 +296,7 @@ def _make_session(config: Mapping[str, Any]) -> Any:
     if bool(access) != bool(secret):
         raise InvalidConfigurationException("config keys aws_access_key and aws_secret_key come together")
     session = botocore.session.Session(profile=None if access else config["aws_profile"])
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
     if access:
         session.set_credentials(access, secret, config["aws_session_token"])
@@ -252,6 +371,12 @@ def _register_handlers(client: Any, plan: Plan) -> None:
     if not plan.preset.list_url_encode:
         for operation in ("ListObjects", "ListObjectsV2"):
             events.register(f"before-parameter-build.s3.{operation}", _leave_encoding)
+
+
+def _leads_elsewhere(error: ClientError) -> bool:
+    """Say whether an answer of AWS means that the bucket is in another region."""
+    answer = error.response["ResponseMetadata"]
+    return answer["HTTPStatusCode"] in (301, 302, 307, 400) and "x-amz-bucket-region" in answer["HTTPHeaders"]
 
 
 def _refuse_redirect(context: dict[str, Any], **_: Any) -> None:

@@ -9,7 +9,6 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Self, cast
 
-import boto3
 from botocore.exceptions import ClientError
 
 from cloudbridge_store.config import ConfigKey, Settings
@@ -61,7 +60,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @cache
 def _aws_regions(partition: str) -> tuple[str, ...]:
-    # boto3 reads its list of all services for this.
+    import boto3  # which reads its list of all services for this
+
     return tuple(boto3.Session().get_available_regions("s3", partition))
 
 
@@ -88,7 +88,7 @@ class AwsDriver(Driver):
     @property
     def native(self) -> Any:
         """boto3's client for S3."""
-        return self._service.client
+        return self._service.native
 
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):

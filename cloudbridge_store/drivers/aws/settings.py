@@ -24,6 +24,7 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     ConfigKey("s3_validate_certs", bool, "check the server's certificate; verify_tls must agree", True),
     ConfigKey("s3_preset", str, "name of a compatible service; without one AWS, or with an address any other"),
     ConfigKey("s3_account", str, "account, where a preset's address holds it"),
+    ConfigKey("s3_direct", bool, "send plain requests without boto3's client, in less time", True),
     *override_keys(),
     ConfigKey("aws_zone_name", str, _IGNORED),
     ConfigKey("aws_page_size", int, _IGNORED),
