@@ -39,13 +39,12 @@ class Answers:
         """
         if answer.status_code not in _PLAIN:
             return self._parse(operation, answer, answer.content)
-        if operation.streams_output:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            body = StreamingBody(answer.raw, headers.get("content-length"))
-            return {**operation.read_headers(headers), "Body": body, "ResponseMetadata": _metadata(answer, headers)}
-        if operation.only_headers and not answer.content:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return {**operation.read_headers(headers), "ResponseMetadata": _metadata(answer, headers)}
+        if operation.streams_output or (operation.only_headers and not answer.content):
+            found, headers = operation.read_headers(answer.headers)
+            found["ResponseMetadata"] = _metadata(answer, headers)
+            if operation.streams_output:
+                found["Body"] = StreamingBody(answer.raw, headers.get("content-length"))
+            return found
         if operation.name in _LISTINGS:
             return self._read_page(operation, answer)
         return self._parse(operation, answer, answer.content)

@@ -32,7 +32,7 @@ from cloudbridge_store.drivers.aws.wire import OPERATIONS, Operation, Request, c
 
 _MOST_BUCKETS = 1000
 # Names with these in them may mean something else than a bucket to botocore's rules.
-_SPECIAL = re.compile("--|-s3alias$|^arn:")
+_SPECIAL = re.compile("--|-s3alias$")
 _EXPECTED = 2**20
 """Bodies from this size on wait for the service to ask for them, so that a refusal does not cost their transfer."""
 
@@ -128,6 +128,8 @@ class Direct:
 
     def _find_base(self, bucket: str) -> Base | None:
         origin = self._origin
+        if bucket.startswith("arn:"):
+            return None
         if origin.endpoint is not None and not _SPECIAL.search(bucket):
             url = f"{origin.endpoint.rstrip('/')}/{quote(bucket)}"
             return Base(url, host_of(url), origin.region)
@@ -209,11 +211,11 @@ class Direct:
 
     def _body(self, body: Any, headers: dict[str, str]) -> Any:
         if not isinstance(body, SentStream):
-            return body
+            return body or b""
         if body.size >= _EXPECTED:
             headers["Expect"] = "100-continue"
             return body
-        return body.read()
+        return b"".join(map(bytes, body.pieces()))
 
     def _xml(self, operation: Operation, parameters: Mapping[str, Any]) -> bytes:
         from botocore.serialize import create_serializer

@@ -47,7 +47,7 @@ _shapes: dict[tuple[str, ...], _Shape] = {}
 
 
 def read_entries(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
-    """Return a page with one empty entry, and its entries as botocore has them; ``None`` leaves the page to botocore."""
+    """Return a page with one empty entry, and its entries as botocore has them; ``None`` leaves it to botocore."""
     if len(body.translate(None, _CONTROL)) != len(body):
         return None
     try:

@@ -103,24 +103,23 @@ class Operation:
         asked = "&".join(part for part in (self.query, percent_encode_sequence(query)) if part)
         return Request(path, asked, headers, parameters.get(self.payload or ""))
 
-    def read_headers(self, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the members that an answer's headers hold. Their names are in lower case."""
+    def read_headers(self, headers: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the members that an answer's headers hold, and all headers by their names in lower case."""
         answer: dict[str, Any] = {}
+        lowered: dict[str, str] = {}
         known = self.headers
-        if self.metadata is None:
-            for name, value in headers.items():
-                if name in known:
-                    answer[known[name].member] = known[name].read(value)
-            return answer
-        member, prefix = self.metadata
+        member, prefix = self.metadata or ("", "\n")
         metadata: dict[str, str] = {}
-        for name, value in headers.items():
+        answer[member] = metadata
+        for given, value in headers.items():
+            name = given.lower()
+            lowered[name] = value
             if name in known:
                 answer[known[name].member] = known[name].read(value)
             elif name.startswith(prefix):
-                metadata[name[len(prefix) :]] = value
-        answer[member] = metadata
-        return answer
+                metadata[given[len(prefix) :]] = value
+        answer.pop("", None)
+        return answer, lowered
 
 
 def _put(member: Member, value: Any, query: dict[str, Any], headers: dict[str, str]) -> bool:
