@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from botocore.auth import SIGNED_HEADERS_BLACKLIST, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+
+from cloudbridge_store.drivers.aws.streams import SentStream
 
 _MOST_KEYS = 8
 
@@ -65,6 +68,18 @@ class Signer(S3SigV4Auth):  # type: ignore[misc]
             request.signable = Headers((name, names[name]) for name in names if name not in SIGNED_HEADERS_BLACKLIST)
             request.signable["host"] = request.host
         return request.signable
+
+    def payload(self, request: SignedRequest) -> str:
+        """Return the digest of the body, or the word for none."""
+        body = request.body
+        if not isinstance(body, SentStream) or not self._should_sha256_sign_payload(request):
+            known: str = super().payload(request)
+            return known
+        digest = hashlib.sha256()
+        for piece in body.pieces():
+            digest.update(piece)
+        body.seek(0)
+        return digest.hexdigest()
 
     def signature(self, string_to_sign: str, request: SignedRequest) -> str:
         """Sign with the key of the day."""
