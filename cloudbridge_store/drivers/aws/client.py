@@ -22,7 +22,7 @@ from botocore.loaders import create_loader
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url, validate_region_name
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.aws.direct import Direct, Origin
+from cloudbridge_store.drivers.aws.direct import Catcher, Direct, Origin
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import BucketNotFoundError, InvalidConfigurationException, StoreError
@@ -104,8 +104,6 @@ class Service:
         self.preset = plan.preset
         self._maker = ClientMaker(plan, region)
         self.region = self._maker.region
-        self.trusted = is_aws(plan.endpoint)
-        """AWS itself checks what it is told to check; of others not all do."""
         self._elsewhere: dict[str, Service] = {}
         self._lock = threading.Lock()
         self._direct = self._maker.direct()
@@ -114,6 +112,12 @@ class Service:
     def client(self) -> Any:
         """boto3's client."""
         return self._maker.client
+
+    @functools.cached_property
+    def trusted(self) -> bool:
+        """Whether this is AWS itself, which checks what it is told to check; of others not all do."""
+        # Without an address of ours the environment can name one.
+        return is_aws(self.plan.endpoint or self.client.meta.endpoint_url)
 
     @property
     def native(self) -> Any:
@@ -192,6 +196,8 @@ class ClientMaker:
         self._plan = plan
         self._lock = threading.Lock()
         self._client: Any = None
+        self._catcher = Catcher()
+        self._watched = False
         try:
             self._session = _make_session(config)
             self.region: str = (
@@ -237,6 +243,7 @@ class ClientMaker:
             raise InvalidConfigurationException(str(error)) from error
         refuse_http(client.meta.endpoint_url, plan.settings)
         _register_handlers(client, plan)
+        self._catcher.register(client)
         return client
 
     @property
@@ -247,9 +254,12 @@ class ClientMaker:
     def watched(self) -> Any:
         """Return the client to somebody who may register handlers with it; from then on all requests are its own."""
         client = self.client
-        events = client.meta.events
-        for name in ("register", "register_first", "register_last"):
-            setattr(events, name, self._noting(getattr(events, name)))
+        with self._lock:
+            if not self._watched:
+                self._watched = True
+                events = client.meta.events
+                for name in ("register", "register_first", "register_last"):
+                    setattr(events, name, self._noting(getattr(events, name)))
         return client
 
     def _noting(self, register: Callable[..., Any]) -> Callable[..., Any]:
@@ -270,7 +280,7 @@ class ClientMaker:
         return Direct(
             Origin(
                 self._session,
-                lambda: self.client,
+                lambda bucket: self._catcher.prepare(self.client, bucket),
                 lambda: self._client,
                 self._config,
                 self._verify,

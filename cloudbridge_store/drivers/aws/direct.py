@@ -45,17 +45,45 @@ class Base(NamedTuple):
     region: str
 
 
+class Catcher:
+    """Catches a client's request to a bucket before it is sent, for its address and its context."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def register(self, client: Any) -> None:
+        """Have a client tell of its requests."""
+        client.meta.events.register("before-call.s3.HeadBucket", self._catch)
+
+    def _catch(self, params: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> Any:
+        found = getattr(self._local, "found", None)
+        if found is None:
+            return None
+        found.append((params["url"], context))
+        return SimpleNamespace(status_code=HTTPStatus.OK), {}
+
+    def prepare(self, client: Any, bucket: str) -> tuple[str, Mapping[str, Any]] | None:
+        """Return address and context of a request to a bucket."""
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        self._local.found = found
+        try:
+            client.head_bucket(Bucket=bucket)
+        finally:
+            self._local.found = None
+        return found[0] if found else None
+
+
 @dataclass
 class Origin:
     """What requests are made of beside their parameters.
 
-    :param client: returns boto3's client, whose making takes longer than many requests.
-    :param made_client: returns it if it was made.
+    :param prepare: has boto3's client say where a bucket is; its making takes longer than many requests.
+    :param made_client: returns the client if it was made.
     :param endpoint: where buckets are, by their names in the path; ``None`` where the client has to be asked.
     """
 
     session: Any
-    client: Callable[[], Any]
+    prepare: Callable[[str], tuple[str, Mapping[str, Any]] | None]
     made_client: Callable[[], Any]
     config: Any
     verify: bool | str | None
@@ -133,7 +161,7 @@ class Direct:
         if origin.endpoint is not None and not _SPECIAL.search(bucket):
             url = f"{origin.endpoint.rstrip('/')}/{quote(bucket)}"
             return Base(url, host_of(url), origin.region)
-        found = self._ask_client(bucket)
+        found = origin.prepare(bucket)
         if found is None:
             return None
         url, context = found
@@ -141,26 +169,6 @@ class Direct:
         if context.get("auth_type") not in ("v4", "s3v4") or signing.get("signing_name", "s3") != "s3":
             return None
         return Base(url, host_of(url), signing.get("region") or origin.region)
-
-    def _ask_client(self, bucket: str) -> tuple[str, dict[str, Any]] | None:
-        """Have the client prepare a request to the bucket, without sending it; return its address and context."""
-        client = self._origin.client()
-        asked = threading.get_ident()
-        found: list[tuple[str, dict[str, Any]]] = []
-
-        def catch(params: dict[str, Any], context: dict[str, Any], **_: Any) -> Any:
-            if threading.get_ident() != asked:
-                return None
-            found.append((params["url"], context))
-            return SimpleNamespace(status_code=HTTPStatus.OK), {}
-
-        events, name = client.meta.events, "before-call.s3.HeadBucket"
-        events.register(name, catch)
-        try:
-            client.head_bucket(Bucket=bucket)
-        finally:
-            events.unregister(name, catch)
-        return found[0] if found else None
 
     # What is sent
 

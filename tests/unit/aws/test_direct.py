@@ -256,6 +256,9 @@ def test_handlers_of_the_user_are_heard(make, wire):
     driver.head_bucket("bucket")
     assert "amz-sdk-request" not in {name.lower() for name in wire.sent[-1][0].headers}
     heard = []
+    assert driver.native is driver.native
+    driver.head_bucket("another")
+    assert "amz-sdk-request" not in {name.lower() for name in wire.sent[-1][0].headers}
     driver.native.meta.events.register("before-send.s3.*", lambda request, **_: heard.append(request.url))
     driver.head_bucket("bucket")
     assert [urlsplit(url).hostname for url in heard] == ["bucket.s3.eu-west-1.amazonaws.com"]
@@ -423,3 +426,18 @@ def test_no_secret_is_logged(both, wire, caplog):
     with pytest.raises(ClientError) as caught:
         direct("get_object", OBJECT)
     assert "geheim" not in caplog.text + repr(caught.value) + str(caught.value.response) + repr(caught.value.__dict__)
+
+
+def test_address_of_the_environment(make, wire, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://example.org:8443")
+    service = make(aws_region_name="eu-west-1")._service
+    service.send("head_bucket", Bucket="bucket")
+    assert [request.url for request, _ in wire.sent] == ["https://example.org:8443/bucket"]
+    assert not service.trusted
+
+
+def test_client_is_made_when_it_is_needed(make, wire):
+    service = make(s3_endpoint_url="http://127.0.0.1:9")._service
+    service.send("head_object", **OBJECT)
+    assert service._maker._client is None
+    assert service.client.meta.endpoint_url == "http://127.0.0.1:9"
