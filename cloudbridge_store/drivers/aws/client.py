@@ -276,13 +276,15 @@ class ClientMaker:
         if not plan.config["s3_direct"] or self._config.signature_version != "s3v4":
             return None
         by_path = plan.preset.addressing_style == "path"
+        # As the client does: what is given goes before what the user's configuration file has.
+        merged = {**(self._session.get_config_variable("s3") or {}), **(self._config.s3 or {})}
         endpoint = plan.endpoint if by_path else None
         return Direct(
             Origin(
                 self._session,
                 lambda bucket: self._catcher.prepare(self.client, bucket),
                 lambda: self._client,
-                self._config,
+                self._config.merge(Config(s3=merged)),
                 self._verify,
                 self.region,
                 endpoint,

@@ -33,6 +33,7 @@ from cloudbridge_store.drivers.aws.wire import OPERATIONS, Operation, Request, c
 _MOST_BUCKETS = 1000
 # Names with these in them may mean something else than a bucket to botocore's rules.
 _SPECIAL = re.compile("--|-s3alias$")
+_BODIES = (SentStream, bytes, dict, type(None))
 _EXPECTED = 2**20
 """Bodies from this size on wait for the service to ask for them, so that a refusal does not cost their transfer."""
 
@@ -118,7 +119,7 @@ class Direct:
             return None
         known = self._operations.get(operation) or self._compile(operation)
         request = known.serialize(parameters)
-        if request is None:
+        if request is None or not isinstance(request.body, _BODIES):
             return None
         base = self._base(parameters["Bucket"])
         if base is None:
@@ -178,7 +179,7 @@ class Direct:
         config = origin.config
         proxies = config.proxies
         if proxies is None:
-            proxies = get_environ_proxies(origin.endpoint or "https://s3.amazonaws.com")
+            proxies = get_environ_proxies(origin.endpoint or origin.made_client().meta.endpoint_url)
         verify = origin.verify if origin.verify is not None else origin.session.get_config_variable("ca_bundle")
         if verify is None:
             verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -206,7 +207,7 @@ class Direct:
         elif operation.payload is not None and not operation.streams_output:
             body = self._xml(operation, parameters)
         if "Content-Length" not in headers and operation.method not in ("GET", "HEAD"):
-            headers["Content-Length"] = str(len(body))
+            headers["Content-Length"] = str(body.size if isinstance(body, SentStream) else len(body))
         prepared = SignedRequest(operation.method, url, base.host, headers, body)
         prepared.stream_output = operation.streams_output
         prepared.context = {"client_config": self._origin.config, "has_streaming_input": operation.streams_input}
