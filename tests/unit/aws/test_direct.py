@@ -270,7 +270,7 @@ def test_source_of_another_size_is_noticed(make, wire):
         with pytest.raises(SourceChangedError):
             service.send(
                 "put_object",
-                Bucket="b",
+                Bucket="bucket",
                 Key="k",
                 Body=SentStream(io.BytesIO(b"four"), announced),
                 ContentLength=announced,
