@@ -278,8 +278,8 @@ class Body(ABC):
     @cached_property
     def crc32(self) -> int:
         """CRC-32 (ISO 3309, as in zlib) of the content."""
-        value = 0
+        value, buffer = 0, memoryview(bytearray(min(self.size, 256 * KiB) or 1))
         with self.open() as stream:
-            while chunk := stream.read(MiB):
-                value = zlib.crc32(chunk, value)
+            while count := cast("Any", stream).readinto(buffer):
+                value = zlib.crc32(buffer[:count], value)
         return value

@@ -188,7 +188,7 @@ def work(client: str, workload: str, directory: Path, objects: int, source: Path
             "up": lambda: store.up(source, "large"),
             "down": lambda: store.down("large", root / "copy"),
         }
-        return measure(steps[workload])  # type: ignore[arg-type]
+        return measure(steps[workload])
     finally:
         shutil.rmtree(root)
 

@@ -15,21 +15,33 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-Workload = Callable[[], None]
+Workload = Callable[[], object]
 """Does one measured piece of work; what must be prepared is done by whoever makes it."""
 
 
 def measure(work: Workload) -> dict[str, float]:
     """Run ``work`` in this process; seconds of wall and CPU, and the peak of resident memory in MiB."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu()
     work()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "rss": peak}
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    # What a program of its own took in memory is its own.
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {"wall": wall, "cpu": cpu, "rss": (children or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024}
 
 
-def run_alone(script: str, client: str, workload: str, arguments: Sequence[str]) -> dict[str, float] | str:
-    """Measure one workload of one client in a process of its own; a text says why that was not possible."""
-    command = [sys.executable, script, "--client", client, "--workload", workload, *arguments]
+def _cpu() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def run_alone(
+    script: str, client: str, workload: str, arguments: Sequence[str], python: str = sys.executable
+) -> dict[str, float] | str:
+    """Measure one workload of one client in a process of its own; a text says why that was not possible.
+
+    :param python: the interpreter of an environment that has the client, where this one does not.
+    """
+    command = [python, script, "--client", client, "--workload", workload, *arguments]
     # Start-up is measured as users have it: with the bytecode that the first start left.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -40,7 +52,12 @@ def run_alone(script: str, client: str, workload: str, arguments: Sequence[str])
 
 
 def compare(
-    script: str, clients: Sequence[str], workloads: Mapping[str, str], rounds: int, arguments: Sequence[str]
+    script: str,
+    clients: Sequence[str],
+    workloads: Mapping[str, str],
+    rounds: int,
+    arguments: Sequence[str],
+    pythons: Mapping[str, str] | None = None,
 ) -> str:
     """Return a table in Markdown: for each workload the median of each client, and its ratio to the first client."""
     lines = ["| workload | client | wall s | CPU s | peak MiB | wall, ratio |", "|---|---|---:|---:|---:|---:|"]
@@ -52,7 +69,9 @@ def compare(
             turn = number % len(clients)
             for client in (*clients[turn:], *clients[:turn]):
                 if client not in missing:
-                    outcome = run_alone(script, client, workload, arguments)
+                    outcome = run_alone(
+                        script, client, workload, arguments, (pythons or {}).get(client, sys.executable)
+                    )
                     if isinstance(outcome, str):
                         missing[client] = outcome
                     else:

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import ipaddress
 import logging
-import os
-import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
-from botocore.loaders import Loader
+from botocore.exceptions import BotoCoreError
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url, validate_region_name
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.aws.regions import is_elsewhere, named_region
-from cloudbridge_store.drivers.aws.translate import parse_time, refuse_page
+from cloudbridge_store.drivers.aws.credentials import make_session
+from cloudbridge_store.drivers.aws.direct import Catcher, Direct, Origin
+from cloudbridge_store.drivers.aws.plan import Plan
 from cloudbridge_store.drivers.presets import S3Preset
-from cloudbridge_store.errors import (
-    BucketNotFoundError,
-    InvalidConfigurationException,
-    StoreError,
-    UnsupportedOperationError,
-    UploadNotFoundError,
-)
+from cloudbridge_store.errors import InvalidConfigurationException
 
 POOL_SIZE = 50
-_MOST_HOMES = 10_000
-_AWS_ONLY_CREDENTIALS = ("assume-role-with-web-identity", "sso", "login", "container-role", "iam-role")
-"""What a machine gets from AWS for AWS: no other service is shown it, unless a profile is named that does."""
 _CONTROL_DOCUMENTS = (
     "DeleteObjects",
     "PutBucketAcl",
@@ -50,238 +36,122 @@ _CONTROL_DOCUMENTS = (
     "PutObjectTagging",
 )
 """Operations that carry a document which S3 wants a digest of."""
-# Of a shorter name some services say no more than that the request is bad.
-_BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{3,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
 _log = logging.getLogger("cloudbridge_store")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that a client is built from."""
+class ClientMaker:
+    """Makes the client when it is asked for: it takes more time than many requests.
 
-    config: Mapping[str, Any]
-    settings: Settings
-    preset: S3Preset
-    endpoint: str | None
-
-    def endpoint_in(self, region: str | None) -> str | None:
-        """Return the service's address in a region; one that the user gave serves them all."""
-        config = self.config
-        if region is None or config["s3_endpoint_url"]:
-            return self.endpoint
-        return self.preset.endpoint_url(region, config["s3_account"], bool(config["s3_is_secure"]))
-
-
-class ChainCredentials:
-    """Credentials that boto3's chain is asked for by the first request: it may have to go to the network.
-
-    What the chain finds refreshes itself.
+    :raises InvalidConfigurationException: no client could be made of the configuration.
     """
 
-    method = "cloudbridge-store-chain"
-
-    def __init__(self, resolver: Any) -> None:
-        self._resolver = resolver
-        self._found: Any = None
-        self._lock = threading.Lock()
-
-    def load_credentials(self) -> ChainCredentials:
-        """Return itself: to botocore's session this is the chain."""
-        return self
-
-    def _load(self) -> Any:
-        with self._lock:
-            if self._found is None:
-                self._found = self._resolver.load_credentials()
-            if self._found is None:
-                raise NoCredentialsError
-            return self._found
-
-    def get_frozen_credentials(self) -> Any:
-        """Return the credentials of this moment."""
-        return self._load().get_frozen_credentials()
-
-    def get_deferred_property(self, name: str) -> Any:
-        """Return a function that returns a property of the credentials."""
-        return lambda: getattr(self._load(), name, None)
-
-    @property
-    def access_key(self) -> Any:
-        """The access key."""
-        return self._load().access_key
-
-    @property
-    def secret_key(self) -> Any:
-        """The secret key."""
-        return self._load().secret_key
-
-    @property
-    def token(self) -> Any:
-        """The session token."""
-        return self._load().token
-
-    @property
-    def account_id(self) -> Any:
-        """The account, where the chain says."""
-        return getattr(self._load(), "account_id", None)
-
-
-class Service:
-    """A client, and the one way to it. A bucket of another region is followed there once, and remembered."""
-
     def __init__(self, plan: Plan, region: str | None = None) -> None:
-        self.plan = plan
-        self.preset = plan.preset
-        self.client = make_client(plan, region)
-        self.region: str = self.client.meta.region_name
-        self.trusted = is_aws(self.client.meta.endpoint_url)
-        """AWS itself checks what it is told to check; of others not all do."""
-        self._elsewhere: dict[str, Service] = {}
-        self._homes: dict[str, str] = {}
-        """Regions of buckets, where they differ from this one."""
+        config = plan.config
+        self.hooked = False
+        """Somebody wants to have a say in the client's requests, so that all have to be its own."""
+        self._plan = plan
         self._lock = threading.Lock()
-
-    def send(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Carry out one operation. Parameters that are ``None`` are left out.
-
-        :raises BucketNotFoundError: no bucket can have that name; it could lead to another address.
-        """
-        bucket = parameters.get("Bucket")
-        if bucket is not None and not _BUCKET.fullmatch(bucket):
-            raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
-        if parameters.get("UploadId") == "":
-            # A part of no upload would be an object.
-            raise UploadNotFoundError("no upload has an empty id", bucket=bucket)
-        if not self.preset.metadata_underscore and any("_" in name for name in parameters.get("Metadata") or ()):
-            raise UnsupportedOperationError("this service makes a hyphen of an underscore in a name of metadata")
-        given = {name: value for name, value in parameters.items() if value is not None}
-        home = self.home_of(bucket)
+        self._client: Any = None
+        self._catcher = Catcher()
+        self._watched = False
+        self._endpoint = plan.endpoint_in(region)
         try:
-            return home._carry_out(operation, given)  # noqa: SLF001 - another one of this class
-        except ClientError as error:
-            region = home.region_meant(error, bucket)
-            if region is None or bucket is None or operation == "create_bucket":
-                raise
-            self.remember(bucket, region)
-            if "Body" in given:
-                given["Body"].seek(0)
-            return self.at(region)._carry_out(operation, given)  # noqa: SLF001 - another one of this class
+            self._session = make_session(plan)
+            self.region: str = region or config["aws_region_name"] or _usual_region(plan.preset, self._session)
+            validate_region_name(self.region)
+            self._config = _client_config(plan)
+        except (BotoCoreError, ValueError) as error:
+            raise InvalidConfigurationException(str(error)) from error
+        self._verify = _verify(config, plan.settings)
+        url = self._endpoint or f"{'https' if config['s3_is_secure'] else 'http'}://s3.amazonaws.com"
+        if not is_valid_endpoint_url(url) and not is_valid_ipv6_endpoint_url(url):
+            raise InvalidConfigurationException(f"{url} is no address of a service")
+        refuse_http(url, plan.settings)
 
-    def home_of(self, bucket: str | None) -> Service:
-        """Return the service in the region of a bucket, as far as it is known."""
-        region = self._homes.get(bucket) if bucket is not None else None
-        return self if region is None else self.at(region)
+    @property
+    def client(self) -> Any:
+        """The client."""
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._make()
+        return self._client
 
-    def remember(self, bucket: str, region: str) -> None:
-        """Send what concerns a bucket to its region from now on."""
-        if len(self._homes) >= _MOST_HOMES:
-            self._homes.clear()
-        self._homes[bucket] = region
+    def _make(self) -> Any:
+        plan = self._plan
+        import boto3  # here, as most programs do without
 
-    def region_meant(self, error: ClientError, bucket: str | None) -> str | None:
-        """Return the other region that an answer sends us to, asking for it where the answer does not name it."""
-        region = named_region(error)
-        if region is None and bucket is not None and error.operation_name != "HeadBucket" and is_elsewhere(error):
-            try:
-                region = self._carry_out("head_bucket", {"Bucket": bucket}).get("BucketRegion")
-            except ClientError as answer:
-                region = named_region(answer)
-        return region if region != self.region else None
-
-    def _carry_out(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = getattr(self.client, operation)(**given)
-        except HTTPClientError as error:
-            # What the body raised while it was sent is not the connection's fault.
-            cause = error.kwargs.get("error")
-            if isinstance(cause, StoreError):
-                raise cause from None
-            raise
-        if "Body" not in answer:
-            refuse_page(answer)
-        return answer
+            client = boto3.Session(botocore_session=self._session).client(
+                "s3",
+                region_name=self.region,
+                endpoint_url=self._endpoint,
+                use_ssl=plan.config["s3_is_secure"],
+                verify=self._verify,
+                config=self._config,
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise InvalidConfigurationException(str(error)) from error
+        refuse_http(client.meta.endpoint_url, plan.settings)
+        _register_handlers(client, plan)
+        self._catcher.register(client)
+        return client
 
-    def accepted(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters that an operation knows; its name is the protocol's, such as ``UploadPart``."""
-        members = self.client.meta.service_model.operation_model(operation).input_shape.members
-        return {name: value for name, value in parameters.items() if name in members}
+    @property
+    def service_model(self) -> Any:
+        """The service, as botocore describes it."""
+        return self._session.get_service_model("s3")
 
-    def at(self, region: str) -> Service:
-        """Return the service in another region: a bucket can only be created there."""
-        if region == self.region:
-            return self
+    def watched(self) -> Any:
+        """Return the client to somebody who may register handlers with it; from then on all requests are its own."""
+        client = self.client
         with self._lock:
-            if region not in self._elsewhere:
-                self._elsewhere[region] = Service(self.plan, region)
-            return self._elsewhere[region]
+            if not self._watched:
+                self._watched = True
+                events = client.meta.events
+                for name in ("register", "register_first", "register_last"):
+                    setattr(events, name, self._noting(getattr(events, name)))
+        return client
+
+    def _noting(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(register)
+        def note(*arguments: Any, **named: Any) -> Any:
+            self.hooked = True
+            return register(*arguments, **named)
+
+        return note
+
+    def direct(self) -> Direct | None:
+        """Return the way without the client; ``None`` where there is none."""
+        plan = self._plan
+        if not plan.config["s3_direct"] or self._config.signature_version != "s3v4":
+            return None
+        by_path = plan.preset.addressing_style == "path"
+        # As the client does: what is given goes before what the user's configuration file has.
+        merged = {**(self._session.get_config_variable("s3") or {}), **(self._config.s3 or {})}
+        endpoint = self._endpoint if by_path else None
+        return Direct(
+            Origin(
+                self._session,
+                lambda bucket: self._catcher.prepare(self.client, bucket),
+                lambda: self._client,
+                self._config.merge(Config(s3=merged)),
+                self._verify,
+                self.region,
+                endpoint,
+            )
+        )
 
     def close(self) -> None:
         """Release the connections."""
-        for each in self._elsewhere.values():
-            each.close()
-        self.client.close()
-
-
-def make_client(plan: Plan, region: str | None = None) -> Any:
-    """Return a client of its own session. :raises InvalidConfigurationException:"""
-    config, settings = plan.config, plan.settings
-    try:
-        session = _make_session(plan)
-        chosen = region or config["aws_region_name"] or _usual_region(plan.preset, session)
-        client = boto3.Session(botocore_session=session).client(
-            "s3",
-            region_name=chosen,
-            endpoint_url=plan.endpoint_in(region),
-            use_ssl=config["s3_is_secure"],
-            verify=_verify(config, settings),
-            config=_client_config(plan),
-        )
-    except (BotoCoreError, ValueError) as error:
-        raise InvalidConfigurationException(str(error)) from error
-    refuse_http(client.meta.endpoint_url, settings)
-    _register_handlers(client, plan)
-    return client
+        if self._client is not None:
+            self._client.close()
 
 
 def _usual_region(preset: S3Preset, session: Any) -> str:
     # What AWS's configuration files say is about AWS.
     configured = session.get_config_variable("region") if preset.name == "aws" else None
     return configured or preset.default_region or "us-east-1"
-
-
-class _SharedLoader(Loader):  # type: ignore[misc]
-    """What botocore knows about services, read once for all clients: it takes most of the time that a client takes."""
-
-    @property
-    def search_paths(self) -> list[str]:
-        """Where the data are; a copy, as each session of boto3 would add one more."""
-        return list(super().search_paths)
-
-
-@cache
-def _loader(paths: str | None) -> Loader:
-    places = paths.split(os.pathsep) if paths else []
-    return _SharedLoader(extra_search_paths=[str(Path(os.path.expandvars(each)).expanduser()) for each in places])
-
-
-def _make_session(plan: Plan) -> Any:
-    config = plan.config
-    access, secret = config["aws_access_key"], config["aws_secret_key"]
-    if bool(access) != bool(secret):
-        raise InvalidConfigurationException("config keys aws_access_key and aws_secret_key come together")
-    session = botocore.session.Session(profile=None if access else config["aws_profile"])
-    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
-    if access:
-        session.set_credentials(access, secret, config["aws_session_token"])
-    elif not config["aws_anonymous"]:
-        resolver = session.get_component("credential_provider")
-        if not (is_aws(plan.endpoint) or config["aws_profile"]):
-            for source in _AWS_ONLY_CREDENTIALS:
-                resolver.remove(source)
-        chain = ChainCredentials(resolver)
-        session.register_component("credential_provider", chain)
-    return session
 
 
 def _verify(config: Mapping[str, Any], settings: Settings) -> bool | str | None:
@@ -331,12 +201,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def is_aws(endpoint: str | None) -> bool:
-    """Say whether an endpoint is one of AWS itself."""
-    host = urlsplit(endpoint).hostname or "" if endpoint else "amazonaws.com"
-    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
 def _register_handlers(client: Any, plan: Plan) -> None:

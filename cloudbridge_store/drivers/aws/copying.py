@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudbridge_store.drivers.aws import uploads
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.encryption import unlocking
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, require, stored
 from cloudbridge_store.drivers.base import Encryption, MiB, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError

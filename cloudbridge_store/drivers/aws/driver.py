@@ -9,15 +9,15 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Self, cast
 
-import boto3
 from botocore.exceptions import ClientError
 
 from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.aws import copying, errors, listing, publishing, removal, uploads, versions
-from cloudbridge_store.drivers.aws.client import Plan, Service
 from cloudbridge_store.drivers.aws.encryption import unlocking
+from cloudbridge_store.drivers.aws.plan import Plan
 from cloudbridge_store.drivers.aws.removal import NOT_IN_XML
 from cloudbridge_store.drivers.aws.rules import get_rules, set_rules
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.settings import CONFIG_KEYS, capabilities_of, choose_endpoint, choose_preset
 from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
 from cloudbridge_store.drivers.aws.translate import (
@@ -70,7 +70,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @cache
 def _aws_regions(partition: str) -> tuple[str, ...]:
-    # boto3 reads its list of all services for this.
+    import boto3  # which reads its list of all services for this
+
     return tuple(boto3.Session().get_available_regions("s3", partition))
 
 
@@ -97,7 +98,7 @@ class AwsDriver(Driver):
     @property
     def native(self) -> Any:
         """boto3's client for S3."""
-        return self._service.client
+        return self._service.native
 
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import NOT_S3
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page, UploadInfo
 from cloudbridge_store.errors import ForeignAnswerError

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import FormOptions, Method, SignedForm, SignedRequest, SignOptions
 from cloudbridge_store.errors import AuthenticationError, InvalidRequestError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import item_error
+from cloudbridge_store.drivers.aws.service import Service
 
 NOT_IN_XML = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 """What XML cannot hold, or gives back as something else: a key with it is not asked for in a document."""

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.base import RuleKind
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 from cloudbridge_store.config import ConfigKey
-from cloudbridge_store.drivers.aws.client import is_aws
+from cloudbridge_store.drivers.aws.plan import is_aws
 from cloudbridge_store.drivers.base import Capabilities, RuleKind
 from cloudbridge_store.drivers.presets import S3Preset, find, override_keys, with_overrides
 from cloudbridge_store.errors import InvalidConfigurationException
@@ -25,6 +25,7 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     ConfigKey("s3_validate_certs", bool, "check the server's certificate; verify_tls must agree", True),
     ConfigKey("s3_preset", str, "name of a compatible service; without one AWS, or with an address any other"),
     ConfigKey("s3_account", str, "account, where a preset's address holds it"),
+    ConfigKey("s3_direct", bool, "send plain requests without boto3's client, in less time", True),
     *override_keys(),
     ConfigKey("aws_zone_name", str, _IGNORED),
     ConfigKey("aws_page_size", int, _IGNORED),

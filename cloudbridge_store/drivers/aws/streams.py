@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from cloudbridge_store.errors import ConnectionFailedError, SourceChangedError
+
+_PIECE = 2**18
 
 
 class SentStream:
@@ -26,6 +29,23 @@ class SentStream:
             message = f"the source does not have the {self._size} bytes it was said to have"
             raise SourceChangedError(message)
         return data
+
+    @property
+    def size(self) -> int:
+        """Bytes that were announced."""
+        return self._size
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield the bytes in pieces, which are good until the next one is asked for."""
+        buffer = memoryview(bytearray(min(_PIECE, self._size)))
+        left = self._size
+        while left:
+            count = self._stream.readinto(buffer[:left])  # type: ignore[attr-defined]
+            left -= count
+            if not count or (not left and self._goes_on()):
+                message = f"the source does not have the {self._size} bytes it was said to have"
+                raise SourceChangedError(message)
+            yield buffer[:count]
 
     def _goes_on(self) -> bool:
         end = self._stream.tell()

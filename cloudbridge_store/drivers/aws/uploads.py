@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.encryption import unlocking
 from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,

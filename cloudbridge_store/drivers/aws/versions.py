@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from cloudbridge_store.drivers.aws.client import Service
 from cloudbridge_store.drivers.aws.listing import MAX_PAGE, join_markers, plain_text, split_markers
+from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import ObjectInfo, Page, VersionInfo
 

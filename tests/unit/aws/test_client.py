@@ -7,7 +7,7 @@ pytest.importorskip("boto3")
 from botocore import UNSIGNED
 
 from cloudbridge_store import CloudProviderFactory
-from cloudbridge_store.drivers.aws.client import is_aws
+from cloudbridge_store.drivers.aws.plan import is_aws
 from cloudbridge_store.drivers.base import SignOptions
 from cloudbridge_store.errors import AuthenticationError, BucketNotFoundError, InvalidConfigurationException
 
@@ -123,3 +123,39 @@ def test_secrets_are_marked(make):
     secret = {key.name for key in make().config_keys if key.secret}
     assert secret == {"aws_access_key", "aws_secret_key", "aws_session_token"}
     assert all(key.help for key in make().config_keys)
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"s3_addressing_style": "virtual"}, {"proxies": {"https": "http://10.0.0.1:1"}}], ids=str
+)
+def test_both_ways_take_the_same_proxies(make, monkeypatch, config):
+    monkeypatch.setenv("HTTPS_PROXY", "http://10.0.0.2:1")
+    for exempt in ("example.org", "example.com"):
+        monkeypatch.setenv("NO_PROXY", exempt)
+        service = make(s3_endpoint_url="https://example.org", **config)._service
+        proxies = service.client._endpoint.http_session._proxy_config.proxy_url_for("https://example.org/b")
+        assert service._direct._http._proxy_config.proxy_url_for("https://example.org/b") == proxies
+
+
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_both_ways_trust_the_same_authorities(make, monkeypatch, tmp_path, variable):
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    for config in ({}, {"s3_validate_certs": False}):
+        service = make(**config)._service
+        assert service.client._endpoint.http_session._verify == service._direct._http._verify
+        assert service._direct._http._verify == (str(tmp_path / "ca.pem") if not config else False)
+
+
+def test_both_ways_sign_as_the_configuration_file_says(make, monkeypatch, tmp_path):
+    file = tmp_path / "config"
+    file.write_text("[default]\ns3 =\n  payload_signing_enabled = true\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    service = make(s3_endpoint_url="https://example.org", s3_checksum="md5")._service
+    assert service.client.meta.config.s3["payload_signing_enabled"] is True
+    assert service._direct._origin.config.s3["payload_signing_enabled"] is True
+
+
+def test_second_client_reads_no_data_again(make):
+    first, second = make()._service, make(aws_region_name="eu-west-1")._service
+    assert first._maker._session.get_component("data_loader") is second._maker._session.get_component("data_loader")

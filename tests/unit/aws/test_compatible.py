@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("botocore")
 
 from cloudbridge_store.drivers.aws import uploads
-from cloudbridge_store.drivers.aws.client import _loader
+from cloudbridge_store.drivers.aws.credentials import _loader
 from cloudbridge_store.drivers.aws.listing import list_uploads
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.base import Part, PutOptions
