@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url, validate_region_name
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.aws.credentials import make_session
+from cloudbridge_store.drivers.aws.credentials import ChainCredentials, make_session
 from cloudbridge_store.drivers.aws.direct import Catcher, Direct, Origin
 from cloudbridge_store.drivers.aws.plan import Plan
 from cloudbridge_store.drivers.presets import S3Preset
@@ -101,6 +101,14 @@ class ClientMaker:
     def service_model(self) -> Any:
         """The service, as botocore describes it."""
         return self._session.get_service_model("s3")
+
+    def renew(self) -> bool:
+        """Have the chain of credentials asked anew; ``False`` where the configuration gave them."""
+        chain = self._session.get_component("credential_provider")
+        if not isinstance(chain, ChainCredentials):
+            return False
+        chain.forget()
+        return True
 
     def watched(self) -> Any:
         """Return the client to somebody who may register handlers with it; from then on all requests are its own."""

@@ -45,6 +45,11 @@ class ChainCredentials:
                 raise NoCredentialsError
             return self._found
 
+    def forget(self) -> None:
+        """Ask the chain anew at the next request: what it gave is not accepted any more."""
+        with self._lock:
+            self._found = None
+
     def get_frozen_credentials(self) -> Any:
         """Return the credentials of this moment."""
         return self._load().get_frozen_credentials()

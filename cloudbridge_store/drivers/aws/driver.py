@@ -105,6 +105,9 @@ class AwsDriver(Driver):
             return Failure(type(error), reason=error.reason)
         return errors.classify(error)
 
+    def renew(self) -> bool:
+        return self._service.renew()
+
     def close(self) -> None:
         self._service.close()
 

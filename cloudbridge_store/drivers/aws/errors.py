@@ -45,7 +45,7 @@ from cloudbridge_store.errors import (
     WrongRegionError,
 )
 
-Retry = Literal["no", "idempotent", "always"]
+Retry = Literal["no", "idempotent", "always", "auth"]
 
 
 class Meaning(NamedTuple):
@@ -75,7 +75,7 @@ _BY_CODE: Mapping[str, Meaning] = {
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch"), Meaning(AuthenticationError, hint=_KEYS)),
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
-        Meaning(CredentialsExpiredError, hint=_EXPIRED),
+        Meaning(CredentialsExpiredError, "auth", _EXPIRED),
     ),
     **dict.fromkeys(
         ("InvalidToken", "InvalidSecurity", "NotSignedUp", "MissingSecurityHeader", "UnauthorizedAccess"),

@@ -135,6 +135,10 @@ class Service:
                 self._elsewhere[region] = Service(self.plan, region)
             return self._elsewhere[region]
 
+    def renew(self) -> bool:
+        """Get new credentials; ``False`` where there are none to get."""
+        return all([each._maker.renew() for each in (self, *self._elsewhere.values())])  # noqa: C419 - of all of them
+
     def close(self) -> None:
         """Release the connections."""
         for each in self._elsewhere.values():

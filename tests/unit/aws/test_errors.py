@@ -35,7 +35,7 @@ ANSWERS = [
     ("304", 304, "GetObject", errors.NotModifiedError, "no"),
     ("InvalidAccessKeyId", 403, "GetObject", errors.AuthenticationError, "no"),
     ("SignatureDoesNotMatch", 403, "GetObject", errors.AuthenticationError, "no"),
-    ("ExpiredToken", 400, "GetObject", errors.CredentialsExpiredError, "no"),
+    ("ExpiredToken", 400, "GetObject", errors.CredentialsExpiredError, "auth"),
     ("RequestTimeTooSkewed", 403, "GetObject", errors.ClockSkewError, "no"),
     ("401", 401, "GetObject", errors.AuthenticationError, "no"),
     ("InvalidRange", 416, "GetObject", errors.InvalidRangeError, "no"),

@@ -336,6 +336,32 @@ def test_a_process_that_gives_credentials_is_asked_again_before_they_expire(serv
     assert len(set(keys)) == len(keys) > 3
 
 
+def test_credentials_that_are_refused_as_expired_are_asked_for_anew_once(serve, connect, tmp_path, monkeypatch):
+    """The chain's file has new ones by then."""
+    keys = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    text = "[default]\naws_access_key_id = {}\naws_secret_access_key = s\naws_session_token = t\n"
+    keys.write_text(text.format("OLD"))
+
+    def answer(asked):
+        if "Credential=OLD/" in asked.headers["authorization"]:
+            keys.write_text(text.format(replacement))
+            return failure(400, "ExpiredToken")
+        return 200, OBJECT, b""
+
+    nothing = {"aws_access_key": None, "aws_secret_key": None}
+    replacement = "NEW"
+    script = serve(answer)
+    offline(connect(script, **nothing)).create("a").upload(b"content", if_none_match="*")
+    assert [asked.body for asked in script.asked] == [b"content"] * 2
+    replacement = "OLD"
+    keys.write_text(text.format("OLD"))
+    script.asked.clear()
+    with pytest.raises(errors.CredentialsExpiredError) as caught:
+        offline(connect(script, **nothing)).create("a").upload(b"content")
+    assert (caught.value.attempts, caught.value.outcome, len(script.asked)) == (2, "not_applied", 2)
+
+
 @pytest.mark.parametrize(("profile", "asked"), [(None, False), ("machine", True)])
 def test_what_a_machine_has_for_aws_is_not_shown_to_others(serve, connect, monkeypatch, tmp_path, profile, asked):
     metadata = serve(lambda asked: (404, {}, b""))
