@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
+import time
 from typing import NamedTuple
 
 
@@ -164,3 +166,52 @@ class Client:
 
     def __exit__(self, *_):
         self.socket.close()
+
+
+BODY = b"0123456789"
+ETAG = 'ETag: "e1"'
+PLAIN = ok(BODY, ETAG)
+HEAD = PLAIN[: -len(BODY)]
+CHUNKED = b"HTTP/1.1 200 OK\r\n" + ETAG.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKS = b"4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n"
+IN_CHUNKS = CHUNKED + CHUNKS
+GET = b"GET /b/k HTTP/1.1\r\nHost: x\r\n\r\n"
+PUT = b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+RESET, FIN = ConnectionResetError, None
+
+
+def exchange(proxy, request=GET):
+    """Return what comes until the connection ends, and how it ends."""
+    with Client(proxy.url) as client:
+        client.send(request)
+        return client.read_all()
+
+
+def closing(request):
+    """Return a request after which the connection ends."""
+    return request.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+
+
+def parsed(proxy, method="GET", target="/b/k", **options):
+    """Send a request by a library; return status, headers and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    try:
+        connection.request(method, target, **options)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def get(proxy, target="/b/k", method="GET", **options):
+    """Send a request by a library; return status and body."""
+    return parsed(proxy, method, target, **options)[::2]
+
+
+def wait_until(look):
+    """Return what ``look`` finds, as soon as it finds something."""
+    over = time.monotonic() + 20
+    while not (found := look()):
+        assert time.monotonic() < over
+        threading.Event().wait(0.005)
+    return found
