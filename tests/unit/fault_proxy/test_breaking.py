@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import random
 import threading
 import time
 
@@ -38,11 +40,13 @@ from cloudbridge_store.testing.fault_proxy import (
     GrowAnswer,
     IgnoreRange,
     LostAnswer,
+    Match,
     Refused,
     RepeatPage,
     ResetAnswerBody,
     ResetBeforeRequest,
     ResetRequestBody,
+    Rule,
     ShrinkAnswer,
     StallBeforeHead,
     StallInBody,
@@ -249,3 +253,40 @@ def test_a_body_in_drops(fail, answer):
     assert parsed(proxy)[2] == BODY
     assert time.monotonic() - begun > 0.03
     assert rule.consumed == 1
+
+
+# Many at once
+
+OFTEN = [
+    ResetBeforeRequest(), ResetRequestBody(500), LostAnswer(), FlipRequestBit(7), ResetAnswerBody(5), CutAnswer(4),
+    CutChunk(1), EndChunksEarly(2), StallInBody(1, seconds=0.001), Drip(piece=5, pause=0.001),
+]  # fmt: skip
+
+
+def test_faults_of_others_do_not_disturb(serve):
+    rules = [Rule(Match(headers={"X-Fault": f"^{number}$"}), fault, None) for number, fault in enumerate(OFTEN)]
+    _, proxy = serve(lambda got: ok(got.head.split()[1]), *rules)
+    disturbed, broken = [], []
+
+    def work(seed):
+        choice = random.Random(seed)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+        for number in range(40):
+            fault, target = choice.randrange(2 * len(OFTEN)), f"/{seed}/number/{number}"
+            try:
+                connection.request("PUT", target, bytes(choice.choice((600, 300_000))), {"X-Fault": str(fault)})
+                received = connection.getresponse().read().decode()
+            except (OSError, http.client.HTTPException) as error:
+                received = error
+                connection.close()
+            (broken if fault < len(OFTEN) else disturbed).append(received != target)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (any(disturbed), any(broken), len(disturbed + broken)) == (False, True, 320)
+    assert sum(rule.consumed for rule in proxy.rules) == len(broken)
+    assert proxy.errors == []
