@@ -137,7 +137,9 @@ class Service:
 
     def renew(self) -> bool:
         """Get new credentials; ``False`` where there are none to get."""
-        return all([each._maker.renew() for each in (self, *self._elsewhere.values())])  # noqa: C419 - of all of them
+        for each in list(self._elsewhere.values()):
+            each.renew()
+        return self._maker.renew()
 
     def close(self) -> None:
         """Release the connections."""

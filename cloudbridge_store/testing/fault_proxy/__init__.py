@@ -31,8 +31,8 @@ Faults, all of them dataclasses whose parameters say the rest:
 * TLS: ``FaultProxy(..., certificate=...)``, with a certificate that is not right; ``handshakes_failed`` counts
 
 A rule without a fault and with a hook changes the world between two requests. ``FaultProxy(None)`` is the stranger to
-whom a :class:`Redirect` leads. Other processes use ``python -m cloudbridge_store.testing.fault_proxy --upstream URL`` and
-:class:`RemoteProxy`.
+whom a :class:`Redirect` leads. Other processes use :class:`RemoteProxy` and
+``python -m cloudbridge_store.testing.fault_proxy --upstream URL``.
 """
 
 from __future__ import annotations

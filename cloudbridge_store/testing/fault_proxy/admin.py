@@ -39,8 +39,8 @@ class Admin:
 
     def __init__(self, proxy: FaultProxy, port: int = 0) -> None:
         self._proxy = proxy
-        self._server = ThreadingHTTPServer((_HOST, port), self._handler())
-        self._server.daemon_threads = False
+        self._server = _Server((_HOST, port), _Handler)
+        self._server.admin = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fault-proxy-admin")
         self._thread.start()
 
@@ -82,43 +82,45 @@ class Admin:
         if rules:
             self._proxy.add(*rules)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        admin = self
 
-        class Handler(BaseHTTPRequestHandler):
-            timeout = _SECONDS
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    admin: Admin
 
-            def do_GET(self) -> None:
-                self._answer(None)
 
-            def do_POST(self) -> None:
-                data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if self.headers.get("Content-Type") != _JSON:
-                    self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {_JSON}")
-                    return
-                self._answer(data)
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _SECONDS
 
-            def _answer(self, data: bytes | None) -> None:
-                try:
-                    given = json.loads(data) if data else None
-                    self._send(HTTPStatus.OK, admin.answer(self.command, self.path, given))
-                except KeyError as error:
-                    self._send(HTTPStatus.NOT_FOUND, f"there is no {error}")
-                except (TypeError, ValueError) as error:
-                    self._send(HTTPStatus.BAD_REQUEST, str(error))
+    def do_GET(self) -> None:
+        self._answer(None)
 
-            def _send(self, status: HTTPStatus, value: Any) -> None:
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", _JSON)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Content-Type") != _JSON:
+            self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {_JSON}")
+            return
+        self._answer(data)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-                pass
+    def _answer(self, data: bytes | None) -> None:
+        assert isinstance(self.server, _Server)
+        try:
+            given = json.loads(data) if data else None
+            self._send(HTTPStatus.OK, self.server.admin.answer(self.command, self.path, given))
+        except KeyError as error:
+            self._send(HTTPStatus.NOT_FOUND, f"there is no {error}")
+        except (TypeError, ValueError) as error:
+            self._send(HTTPStatus.BAD_REQUEST, str(error))
 
-        return Handler
+    def _send(self, status: HTTPStatus, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", _JSON)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        pass
 
 
 def _describe(rule: Rule) -> dict[str, Any]:

@@ -285,6 +285,7 @@ class Exchange:
         self.forward()
         head = self.answer_head()
         self.record.status = self.record.server_status
+        self.give_back()
         self.client.send(head.encode())
         for piece in read_body(self.connection.server(), framing_of(head, self.request.method)):
             self.client.send(piece.raw)
@@ -338,10 +339,11 @@ class Exchange:
         return Answer(head, framing, body if framing.kind != "none" else b"")
 
     def send_answer(self, answer: Answer, remember: Iterable[Rule] = ()) -> None:
-        """Send an answer as it is."""
+        """Send an answer as it is. A rule whose fault was not applied by now is free for the next request."""
         for rule in remember:
             rule.memory = answer
         self.record.status = answer.status
+        self.give_back()
         self.client.send(answer.encode())
 
     def send_part(self, answer: Answer, body: bytes) -> None:

@@ -47,39 +47,24 @@ class FaultProxy:
     ) -> None:
         self.upstream = None if upstream is None else urlsplit(upstream)
         self.upstream_tls = _client_context(upstream_ca) if self._is_https() else None
-        self._tls: ssl.SSLContext | None = None
-        if certificate is not None:
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(certificate, key)
+        self._tls = None if certificate is None else _server_context(certificate, key)
         self.handshakes_failed = 0
-        """Connections that ended before keys were agreed on: what a client does that does not like the certificate."""
+        """Connections that ended before keys were agreed on, as clients do that do not like the certificate."""
         self.errors: list[Exception] = []
         """What went wrong in hooks and predicates, and in the proxy itself."""
         self._book = RuleBook(rules)
         self._lock = threading.Lock()
         self._requests: list[Recorded] = []
         self._connections: dict[threading.Thread, Connection] = {}
-        self.stop, self._stopper = os.pipe()
         self._listener: _Listener | None = None
         self._closed = False
-        self._held: socket.socket | None = None
-        try:
-            self._hold(port)
-            self.accept()
-        except BaseException:
-            self.close()
-            raise
+        self._held = _hold(port)
+        self.port: int = self._held.getsockname()[1]
+        self.stop, self._stopper = os.pipe()
+        self.accept()
 
     def _is_https(self) -> bool:
         return self.upstream is not None and self.upstream.scheme == "https"
-
-    def _hold(self, port: int) -> None:
-        # A socket that is bound and does not listen keeps the port, and has connections refused.
-        held = socket.socket()
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held = held
-        held.bind((_HOST, port))
-        self.port: int = held.getsockname()[1]
 
     @property
     def scheme(self) -> str:
@@ -207,8 +192,7 @@ class FaultProxy:
         os.close(self._stopper)
         for thread in threads:
             thread.join(_CLOSE_SECONDS)
-        if self._held is not None:
-            self._held.close()
+        self._held.close()
         if any(thread.is_alive() for thread in threads):
             raise RuntimeError("a hook or a predicate of the proxy does not return")
         os.close(self.stop)
@@ -250,6 +234,24 @@ class _Listener:
         self._thread.join()
         self._socket.close()
         os.close(self._stop)
+
+
+def _hold(port: int) -> socket.socket:
+    """Bind a socket that does not listen: it keeps the port, and connections are refused."""
+    held = socket.socket()
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((_HOST, port))
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _server_context(certificate: str | Path, key: str | Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def _client_context(authority: str | Path | None) -> ssl.SSLContext:

@@ -47,7 +47,7 @@ ANSWERS = [
     ("InvalidObjectState", 403, "GetObject", errors.ArchivedError, "no"),
     ("BadDigest", 400, "PutObject", errors.IntegrityError, "always"),
     ("XAmzContentSHA256Mismatch", 400, "PutObject", errors.IntegrityError, "always"),
-    ("SlowDown", 503, "GetObject", errors.ThrottledError, "always"),
+    ("SlowDown", 503, "GetObject", errors.ThrottledError, "idempotent"),
     ("429", 429, "GetObject", errors.ThrottledError, "always"),
     ("RequestTimeout", 400, "PutObject", errors.OperationTimeoutError, "idempotent"),
     ("InternalError", 500, "GetObject", errors.ServiceUnavailableError, "idempotent"),
