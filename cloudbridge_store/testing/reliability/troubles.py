@@ -10,7 +10,7 @@ from cloudbridge_store import errors
 from cloudbridge_store.errors import StoreError
 from cloudbridge_store.testing import fault_proxy as wire
 from cloudbridge_store.testing.faults import Fault
-from cloudbridge_store.testing.reliability.scenarios import Scenario
+from cloudbridge_store.testing.reliability.scenarios import NEW, Scenario
 
 Errors = tuple[type[StoreError], ...]
 Nature = Literal["passing", "refusal", "damage"]
@@ -130,7 +130,7 @@ TROUBLES: Sequence[Trouble] = (
     Trouble("short answer, and says so", "damage", _STRANGE, lambda: wire.ShrinkAnswer(at=20_000), fits=_is_read),
     Trouble("long answer", "damage", _STRANGE, wire.GrowAnswer, fits=_is_read),
     Trouble("wrong range", "damage", _STRANGE, wire.WrongContentRange, fits=_ranged),
-    Trouble("all instead of a range", "damage", _STRANGE, wire.IgnoreRange, fits=_ranged),
+    Trouble("all instead of a range", "damage", _STRANGE, lambda: wire.IgnoreRange(whole=NEW), fits=_ranged),
     Trouble("no ETag", "damage", _STRANGE, wire.EtagMissing, fits=_is_read),
     Trouble("page repeated", "damage", _STRANGE, wire.RepeatPage, fits=lambda s: s.kind == "list"),
     Trouble("pages in a circle", "damage", _STRANGE, wire.TokenLoop, fits=lambda s: s.kind == "list"),
