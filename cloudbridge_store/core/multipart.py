@@ -129,7 +129,11 @@ class PartUploader:
         session, bucket, key = self._target
         upload_id = session.call(session.driver.start_upload, bucket, key, self._options)
         if self._note is not None:
-            self._note.begin(upload_id)
+            try:
+                self._note.begin(upload_id)
+            except BaseException:
+                session.call(session.driver.abort_upload, bucket, key, upload_id)
+                raise
         return upload_id
 
     def add_all(self, bodies: Iterator[Body]) -> None:
