@@ -36,7 +36,7 @@ class AtomicFile:
     :param directory: descriptor that a relative ``path`` is relative to.
     :param overwrite: ``False`` refuses an existing target, also one that appears meanwhile.
     :param adopt: asked about what a killed process left, which is locked by then; where it says yes, that file is gone
-        on with as it is, and not removed.
+        on with as it is. Until :meth:`release_hold` an exception leaves it there.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class AtomicFile:
         self._mode = 0
         self._adopt = adopt
         self._adopted: tuple[int, Path] | None = None
+        self._keep = False
         self.fd = -1
 
     @property
@@ -92,6 +93,7 @@ class AtomicFile:
             os.unlink(self._temporary, dir_fd=self._directory)
             self._close()
             (self.fd, self._temporary), self._adopted = self._adopted, None
+            self._keep = True
 
     def _exists(self) -> bool:
         try:
@@ -161,6 +163,10 @@ class AtomicFile:
             return False
         return os.path.samestat(named, os.fstat(fd))
 
+    def release_hold(self) -> None:
+        """Treat a file that was adopted like any other from now on."""
+        self._keep = False
+
     def commit(self) -> None:
         """Make it the target's content, durably."""
         os.fsync(self.fd)
@@ -196,7 +202,8 @@ class AtomicFile:
         if self.fd < 0:
             return
         try:
-            os.unlink(self._temporary, dir_fd=self._directory)
+            if not self._keep:
+                os.unlink(self._temporary, dir_fd=self._directory)
         except FileNotFoundError:
             pass
         self._close()

@@ -175,7 +175,8 @@ def abort(target: Target, entry: Entry) -> None:
 class DownloadNote:
     """A download's place in the journal: what a killed process left of it, and what is done now.
 
-    Leaving the ``with`` block strikes it out: the file is in place, or gone.
+    Leaving the ``with`` block strikes it out: the file is in place, or gone. Only what was adopted stays, until the
+    service has said what it has: an attempt while the network is down must not cost what an earlier one fetched.
 
     :param journal: ``None`` makes it one of nothing.
     """
@@ -195,6 +196,7 @@ class DownloadNote:
         self._read = options
         self._overwrite = overwrite
         self._entry: Entry | None = None
+        self._answered = False
 
     def adopt(self, status: os.stat_result) -> bool:
         """Say whether an abandoned part file is that of a download of the same object to the same target."""
@@ -217,10 +219,11 @@ class DownloadNote:
         """Write down that ranges are about to be fetched; return their size, and the CRC-32 of those already there."""
         if self._entry is not None:
             found = self._entry.record
+            self._settle(file)
             if (found.etag, found.size) == (info.etag, size):
                 os.ftruncate(file.fd, size)
                 return found.part_size, self._entry.ranges
-        self.start_over(file.fd)
+        self.start_over(file)
         journal = self._journal
         if journal is not None and journal.open(create=True):
             self._drop_stale(journal)
@@ -256,10 +259,15 @@ class DownloadNote:
             else:
                 entry.remove()
 
-    def start_over(self, fd: int) -> None:
+    def _settle(self, file: AtomicFile) -> None:
+        self._answered = True
+        file.release_hold()
+
+    def start_over(self, file: AtomicFile) -> None:
         """Give up what was adopted."""
+        self._settle(file)
         if self._entry is not None:
-            os.ftruncate(fd, 0)
+            os.ftruncate(file.fd, 0)
             self._entry.remove()
             self._entry = None
 
@@ -275,7 +283,10 @@ class DownloadNote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._entry is not None:
-            self._entry.remove()
+            if self._answered:
+                self._entry.remove()
+            else:
+                self._entry.release()
 
 
 def holds(fd: int, position: int, size: int, crc32: int) -> bool:

@@ -40,7 +40,7 @@ from cloudbridge_store.core.source import (
 )
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.errors import IntegrityError, StoreError
+from cloudbridge_store.errors import IntegrityError, NotFoundError, StoreError
 from cloudbridge_store.sinks import Sink, open_sink
 
 
@@ -244,14 +244,19 @@ def _fetch(
     note: DownloadNote,
 ) -> ObjectInfo:
     if options.stop is not None and options.stop <= options.start:
-        note.start_over(file.fd)
+        note.start_over(file)
         return target.head(options)
     cut = decide_cut(target.session, config)
-    with closing(ResumingStream(*target, options)) as stream:
+    try:
+        opened = ResumingStream(*target, options)
+    except NotFoundError:
+        note.start_over(file)
+        raise
+    with closing(opened) as stream:
         info, size = stream.info, stream.left
         progress.expect(size)
         if size <= cut.threshold or cut.concurrency == 1:
-            note.start_over(file.fd)
+            note.start_over(file)
             _copy(stream, open_sink(file.fd, size), progress)
             return info
     # Pinned to what the first answer described.

@@ -259,14 +259,14 @@ def test_who_may_not_list_parts_starts_anew(source, monkeypatch):
     assert len(source.provider.storage.pending_transfers()) == 1
 
 
-def test_a_directorys_upload_goes_on_too(source):
-    source.kill("upload", 2, config={"journal": "none"})
-    assert source.provider.storage.buckets.get("bucket").upload_directory(source.files, "up/").ok
-    source.bucket.abort_uploads()
-    source.obj.delete()
-    source.bucket.upload_directory(source.files, "dir/", config=CONFIG)
-    assert source.bucket.objects.get("dir/data").content() == DATA
-    assert len(source.entries()) == 1  # of another key
+def test_a_directorys_upload_goes_on_too(world):
+    world.path = world.files / "key"
+    world.path.write_bytes(DATA)
+    world.kill("upload", 5)
+    assert world.bucket.upload_directory(world.files, "dir/", config=CONFIG).ok
+    assert sorted(world.sent) == list(range(5, COUNT + 1))
+    assert world.obj.content() == DATA
+    world.assert_clean()
 
 
 # Downloads
@@ -397,9 +397,39 @@ def test_a_part_file_that_others_had_a_hand_in_is_not_adopted(target, spoil):
     assert target.entries() == []
 
 
-def test_a_failed_download_leaves_nothing(target, monkeypatch):
-    refuse(monkeypatch, target, "get_object")
+def test_a_download_that_fails_on_the_way_leaves_nothing(target, monkeypatch):
+    driver = target.provider.session.driver
+    inner = driver.get_object
+
+    def get_object(bucket, key, options):
+        if options.stop is not None:
+            raise errors.PermissionDeniedError("no")
+        return inner(bucket, key, options)
+
+    monkeypatch.setattr(driver, "get_object", get_object)
     with pytest.raises(errors.PermissionDeniedError):
+        target.obj.download_to_file(target.path, CONFIG)
+    target.assert_clean()
+    assert list(target.files.iterdir()) == []
+
+
+def test_a_service_that_does_not_answer_costs_nothing_that_was_fetched(target, monkeypatch):
+    done = target.noted()
+    with monkeypatch.context() as patch:
+        refuse(patch, target, "get_object", errors.AuthenticationError)
+        for _ in range(2):
+            with pytest.raises(errors.AuthenticationError):
+                target.obj.download_to_file(target.path, CONFIG)
+    assert not target.path.exists()
+    target.obj.download_to_file(target.path, CONFIG)
+    assert sorted([*target.fetched, *done]) == list(range(0, SIZE, PART))
+    assert target.path.read_bytes() == DATA
+    target.assert_clean()
+
+
+def test_a_download_of_an_object_that_is_gone_leaves_nothing(target):
+    target.obj.delete()
+    with pytest.raises(errors.NotFoundError):
         target.obj.download_to_file(target.path, CONFIG)
     target.assert_clean()
     assert list(target.files.iterdir()) == []
