@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import resuming, transfer
@@ -25,6 +25,9 @@ from cloudbridge_store.errors import (
     UploadNotFoundError,
 )
 
+if TYPE_CHECKING:
+    from cloudbridge_store.provider import CloudProvider
+
 
 @dataclass(frozen=True, slots=True)
 class PendingTransfer:
@@ -40,7 +43,7 @@ class PendingTransfer:
     """Bytes in all."""
     started: datetime
     """Aware."""
-    _session: Session = field(repr=False)
+    _provider: CloudProvider = field(repr=False)
     _name: str = field(repr=False)
 
     def resume(self, *, progress: ProgressArgument = None) -> None:
@@ -77,6 +80,10 @@ class PendingTransfer:
                 entry.remove()
         finally:
             entry.release()
+
+    @property
+    def _session(self) -> Session:
+        return self._provider.session
 
     @property
     def _target(self) -> Target:
@@ -130,9 +137,9 @@ def _journal(session: Session) -> Journal | None:
     return journal if journal is not None and journal.open(create=False) else None
 
 
-def find_pending(session: Session) -> Iterator[PendingTransfer]:
+def find_pending(provider: CloudProvider) -> Iterator[PendingTransfer]:
     """Yield a provider's transfers that no living process holds, and forget the downloads whose file is gone."""
-    journal = _journal(session)
+    journal = _journal(provider.session)
     if journal is None:
         return
     for entry in journal.entries():
@@ -143,4 +150,4 @@ def find_pending(session: Session) -> Iterator[PendingTransfer]:
         entry.release()
         started = datetime.fromtimestamp(found.started, UTC)
         where = found.kind, found.bucket, found.key, Path(found.path)
-        yield PendingTransfer(*where, found.size, started, session, entry.name)
+        yield PendingTransfer(*where, found.size, started, provider, entry.name)

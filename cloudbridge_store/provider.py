@@ -57,7 +57,7 @@ class StorageService:
 
     def pending_transfers(self) -> list[PendingTransfer]:
         """Return the transfers in parts of this provider that a killed process left on this machine, oldest first."""
-        return sorted(find_pending(self.provider.session), key=lambda each: each.started)
+        return sorted(find_pending(self.provider), key=lambda each: each.started)
 
 
 class CloudProvider:
