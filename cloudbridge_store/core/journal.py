@@ -33,6 +33,7 @@ RUBBISH_SECONDS = 7 * 86_400
 _SUFFIX = ".journal"
 _SALT = "salt"
 _SALT_BYTES = 32
+_LATEST = 2**37  # seconds, of the year 6325: what datetime can hold
 _LARGEST_FILE = 64 * 2**20
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _log = logging.getLogger("cloudbridge_store")
@@ -151,12 +152,9 @@ class Journal:
         if not self._salt and not self._off:
             try:
                 self._directory = (self._directory or _default_directory()).absolute()
-                if create:
-                    _make_directory(self._directory)
-                    self._salt = _read_salt(self._directory) or _make_salt(self._directory)
+                self._salt = _prepare(self._directory, create=create)
+                if self._salt:
                     self._sweep()
-                else:
-                    self._salt = _read_salt(self._directory)
             except (OSError, RuntimeError) as error:
                 self._switch_off(error)
         return bool(self._salt) and not self._off
@@ -270,8 +268,19 @@ def _default_directory() -> Path:
     return platformdirs.user_state_path("cloudbridge_store") / "transfers"
 
 
-def _make_directory(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _prepare(directory: Path, *, create: bool) -> bytes:
+    """Return the salt of a directory, or nothing where there is none. :raises OSError: it cannot be used."""
+    if create:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not directory.exists():
+        return b""
+    _refuse_others(directory)
+    salt = _read_salt(directory)
+    return _make_salt(directory) if create and not salt else salt
+
+
+def _refuse_others(directory: Path) -> None:
+    """Raise where somebody else could put into the directory what this process would then believe."""
     status = directory.stat()
     if sys.platform != "win32" and status.st_uid != os.geteuid():
         message = f"{directory} belongs to somebody else"
@@ -380,4 +389,6 @@ def _is_record(values: dict[str, Any]) -> bool:
     if values.keys() != known.keys() or values["kind"] not in ("upload", "download"):
         return False
     fits = all(isinstance(value, known[name]) for name, value in values.items())  # type: ignore[arg-type]
-    return fits and values["size"] > 0 and values["part_size"] > 0 and values["start"] >= 0
+    if not fits or "\0" in values["path"] or not 0 <= values["started"] < _LATEST:
+        return False
+    return bool(values["size"] > 0 and values["part_size"] > 0 and values["start"] >= 0)

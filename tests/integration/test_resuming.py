@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloudbridge_store import CloudProviderFactory, Encryption, PendingTransfer, TransferConfig, errors
+from cloudbridge_store.core.atomic import AtomicFile
 from cloudbridge_store.core.source import LocalFile
 
 PART = 64 * 1024
@@ -234,6 +235,25 @@ def test_a_failure_in_a_living_process_leaves_nothing(source, monkeypatch):
     refuse(monkeypatch, source, "finish_upload")
     with pytest.raises(errors.PermissionDeniedError):
         source.obj.upload_from_file(source.path, CONFIG)
+    source.assert_clean()
+
+
+@pytest.mark.parametrize("work", ["upload", "download"])
+def test_an_interrupt_leaves_nothing(source, monkeypatch, work):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    if work == "upload":
+        monkeypatch.setattr(source.provider.session.driver, "upload_part", interrupt)
+    else:
+        source.obj.upload_from_file(source.path, CONFIG)
+        monkeypatch.setattr(AtomicFile, "commit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        if work == "upload":
+            source.obj.upload_from_file(source.path, CONFIG)
+        else:
+            source.obj.download_to_file(source.path, CONFIG)
+    assert source.path.read_bytes() == DATA
     source.assert_clean()
 
 

@@ -119,6 +119,8 @@ def rubbish(valid):
         "type": json.dumps({**head, "size": "100"}).encode() + b"\n",
         "null": json.dumps({**head, "upload_id": None}).encode() + b"\n",
         "endless": json.dumps({**head, "part_size": 0}).encode() + b"\n",
+        "never": json.dumps({**head, "started": float("inf")}).encode() + b"\n",
+        "path": json.dumps({**head, "path": "/data/\0"}).encode() + b"\n",
         "kind": json.dumps({**head, "kind": "copy"}).encode() + b"\n",
     }
 
@@ -182,6 +184,14 @@ def test_a_directory_that_cannot_be_used_switches_it_off_and_says_so_once(tmp_pa
         assert not journal.open(create=True)
         assert not journal.open(create=False)
     assert len(caplog.records) == 1
+
+
+def test_a_directory_that_others_can_write_is_not_read_either(tmp_path):
+    killed(opened(tmp_path / "j").create(RECORD))
+    (tmp_path / "j").chmod(0o770)
+    assert not Journal(tmp_path / "j", SECRET).open(create=False)
+    (tmp_path / "j").chmod(0o750)
+    assert Journal(tmp_path / "j", SECRET).open(create=False)
 
 
 def test_a_directory_that_goes_away_fails_nothing(tmp_path, caplog):
