@@ -12,6 +12,7 @@ from cloudbridge_store.core.session import Event
 from cloudbridge_store.drivers.base import Capabilities, Encryption, SignedForm, SignedRequest
 from cloudbridge_store.factory import CloudProviderFactory, ProviderList
 from cloudbridge_store.objects import BucketObject
+from cloudbridge_store.pending import PendingTransfer
 from cloudbridge_store.provider import CloudProvider, StorageService
 from cloudbridge_store.results import ResultList, TransferReport
 from cloudbridge_store.uploads import MultipartUpload, UploadPart
@@ -29,6 +30,7 @@ __all__ = [
     "Encryption",
     "Event",
     "MultipartUpload",
+    "PendingTransfer",
     "ProviderList",
     "ResultList",
     "RetryConfig",

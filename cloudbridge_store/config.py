@@ -115,6 +115,7 @@ COMMON_KEYS: Sequence[ConfigKey] = (
     _common("proxies", dict, "proxy URL by scheme, such as {'https': 'http://proxy:3128'}"),
     _common("user_agent", str, "text added to the User-Agent"),
     _common("keys", str, "portable, or literal to reach odd keys that other programs stored", "portable"),
+    _common("journal", Path, "directory that notes transfers in parts, to go on after a crash; none: nowhere"),
     ConfigKey("retry", object, "a RetryConfig, instead of retry_attempts", None, ()),
     ConfigKey("on_event", object, "called with an Event after every operation", None, ()),
 )
@@ -179,6 +180,8 @@ class Settings:
     user_agent: str | None = None
     keys: str = "portable"
     """``literal`` also takes keys with dot segments and control characters, as other programs may have stored them."""
+    journal: Path | None = None
+    """``None`` stands for a directory in the user's state directory, and the path ``none`` for no journal."""
     on_event: Callable[[Any], None] | None = None
 
     @classmethod

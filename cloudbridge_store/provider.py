@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from cloudbridge_store.buckets import BucketService
 from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, resolve
 from cloudbridge_store.core import registry
+from cloudbridge_store.core.journal import OFF, Journal
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Capabilities, Driver
 from cloudbridge_store.errors import (
@@ -20,6 +22,7 @@ from cloudbridge_store.errors import (
     ProviderConnectionException,
     StoreError,
 )
+from cloudbridge_store.pending import PendingTransfer, find_pending
 
 _CLASS_NAMES = {"aws": "AWS", "gcp": "GCP", "openstack": "OpenStack"}
 _MOCKS = frozenset({"mock", "memory"})
@@ -52,6 +55,10 @@ class StorageService:
         session = self.provider.session
         return list(session.call(session.driver.regions))
 
+    def pending_transfers(self) -> list[PendingTransfer]:
+        """Return the transfers in parts of this provider that a killed process left on this machine, oldest first."""
+        return sorted(find_pending(self.provider), key=lambda each: each.started)
+
 
 class CloudProvider:
     """One account of one storage service. Safe to share between threads; pickles as its name and configuration.
@@ -74,7 +81,8 @@ class CloudProvider:
         values = resolve(self.PROVIDER_ID, {**self.config, **fixed}, self._keys)
         settings = Settings.from_values(values)
         own = {key.name: values[key.name] for key in driver_class.config_keys}
-        self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings)
+        journal = self._find_journal(own, settings)
+        self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings, journal)
         self.storage = StorageService(self)
         # Makes the driver, so that values which cannot work together are refused now.
         if settings.keys == "literal" and not self.session.capabilities.literal_keys:
@@ -87,6 +95,14 @@ class CloudProvider:
         fixed, defaults = registry.implied_settings(self.PROVIDER_ID)
         given = {key for key in fixed if self.config.get(key)}
         return {key: value for key, value in fixed.items() if key not in given}, {} if given else defaults
+
+    def _find_journal(self, own: Mapping[str, Any], settings: Settings) -> Journal | None:
+        if settings.journal == Path(OFF):
+            return None
+        # Wherever the values come from, and not how transfers are cut: what makes it the same account.
+        items = sorted((key, repr(value)) for key, value in own.items())
+        identity = repr((self.PROVIDER_ID, items)).encode("utf-8", "surrogatepass")
+        return Journal(settings.journal, hashlib.sha256(identity).digest())
 
     @property
     def name(self) -> str:

@@ -27,6 +27,13 @@ def pytest_configure_node(node):
     node.workerinput["servers"] = (keeper.address, keeper.secret.hex())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_journal(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CBS_JOURNAL", str(tmp_path_factory.mktemp("journal")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def server(request):
     """Return a server by name; without it the test is skipped, and fails in continuous integration."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDWR | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST_NAME = 255
 _SUFFIX = ".part"
+_PRIVATE = 0o600
 
 
 class AtomicFile:
@@ -32,9 +35,18 @@ class AtomicFile:
     :param path: the target; a symbolic link there is replaced, not followed.
     :param directory: descriptor that a relative ``path`` is relative to.
     :param overwrite: ``False`` refuses an existing target, also one that appears meanwhile.
+    :param adopt: asked about what a killed process left, which is locked by then; where it says yes, that file is gone
+        on with as it is. Until :meth:`release_hold` an exception leaves it there.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, directory: int | None = None, overwrite: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        directory: int | None = None,
+        overwrite: bool = True,
+        adopt: Callable[[os.stat_result], bool] | None = None,
+    ) -> None:
         self._target = Path(path)
         self._directory = directory
         self._overwrite = overwrite
@@ -45,11 +57,29 @@ class AtomicFile:
         self._stem = os.fsencode(name)[:room].decode("utf-8", "ignore")
         self._temporary = self._target
         self._mode = 0
+        self._adopt = adopt
+        self._adopted: tuple[int, Path] | None = None
+        self._keep = False
         self.fd = -1
+
+    @property
+    def part_name(self) -> str:
+        """The name beside the target."""
+        return self._temporary.name
 
     def __enter__(self) -> Self:
         if not self._overwrite and self._exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(self._target))
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            if self._adopted is not None:
+                os.close(self._adopted[0])
+            raise
+        return self
+
+    def _open(self) -> None:
         for number in count():
             if self._claim(number):
                 break
@@ -57,8 +87,13 @@ class AtomicFile:
         # The kernel has applied the umask, which cannot be read without setting it for every thread.
         self._mode = os.fstat(self.fd).st_mode & 0o777
         if sys.platform != "win32":
-            os.fchmod(self.fd, 0o600)
-        return self
+            os.fchmod(self.fd, _PRIVATE)
+        if self._adopted is not None:
+            # The fresh one was only made for its mode.
+            os.unlink(self._temporary, dir_fd=self._directory)
+            self._close()
+            (self.fd, self._temporary), self._adopted = self._adopted, None
+            self._keep = True
 
     def _exists(self) -> bool:
         try:
@@ -98,12 +133,24 @@ class AtomicFile:
         try:
             if not self._lock(fd, path):
                 return False
+            if self._is_wanted(fd):
+                self._adopted = fd, path
+                return False
             os.unlink(path, dir_fd=self._directory)
         except OSError:
             return False
         finally:
-            os.close(fd)
+            if self._adopted is None or self._adopted[0] != fd:
+                os.close(fd)
         return True
+
+    def _is_wanted(self, fd: int) -> bool:
+        if sys.platform == "win32" or self._adopt is None or self._adopted is not None:
+            return False
+        status = os.fstat(fd)
+        # Nobody but its owner can have written it, and no other name leads to it.
+        private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _PRIVATE
+        return private and (status.st_uid, status.st_nlink) == (os.geteuid(), 1) and self._adopt(status)
 
     def _lock(self, fd: int, path: Path) -> bool:
         """Lock a file; ``False`` where somebody has it locked, or the name is no longer this file's."""
@@ -115,6 +162,10 @@ class AtomicFile:
         except OSError:
             return False
         return os.path.samestat(named, os.fstat(fd))
+
+    def release_hold(self) -> None:
+        """Treat a file that was adopted like any other from now on."""
+        self._keep = False
 
     def commit(self) -> None:
         """Make it the target's content, durably."""
@@ -151,7 +202,35 @@ class AtomicFile:
         if self.fd < 0:
             return
         try:
-            os.unlink(self._temporary, dir_fd=self._directory)
+            if not self._keep:
+                os.unlink(self._temporary, dir_fd=self._directory)
         except FileNotFoundError:
             pass
         self._close()
+
+
+def is_part_file(path: Path, device: int, inode: int) -> bool:
+    """Say whether a name is still that of the very file that was a download's part file."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == (device, inode)
+
+
+def remove_part_file(path: Path, device: int, inode: int) -> None:
+    """Remove the very file that was a download's part file, unless it is gone or somebody has it locked."""
+    try:
+        fd = os.open(path, _FLAGS)
+    except OSError:
+        return
+    try:
+        if sys.platform != "win32":
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) == (device, inode) and is_part_file(path, device, inode):
+            path.unlink()
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(fd)

@@ -208,7 +208,7 @@ class DirectoryUpload(_DirectoryTransfer):
         with LocalFile(self._directory / item.path, follow_link=False) as file:
             progress.expect(file.size)
             target = Target(self._session, self._bucket, key)
-            upload_body(target, file.body(), options, self._config, progress, file.refuse_changes)
+            upload_body(target, file.body(), options, self._config, progress, file)
             return file.size
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core.parallel import INTERRUPT_PATIENCE, stop_pool
 from cloudbridge_store.core.progress import Progress
+from cloudbridge_store.core.resuming import UploadNote
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Body, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import InvalidValueException, QuotaExceededError, UnsupportedOperationError
@@ -101,9 +102,18 @@ class PartUploader:
     """A multipart upload under way. Leaving the ``with`` block without :meth:`finish` aborts it.
 
     At most ``concurrency`` parts are in flight; :meth:`add` waits for a free place.
+
+    :param note: its place in the journal, which may name an upload to go on with.
     """
 
-    def __init__(self, target: Target, options: PutOptions, concurrency: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        target: Target,
+        options: PutOptions,
+        concurrency: int,
+        progress: Progress,
+        note: UploadNote | None = None,
+    ) -> None:
         self._target = target
         self._options = options
         self._progress = progress
@@ -112,8 +122,19 @@ class PartUploader:
         self._pool = ThreadPoolExecutor(concurrency, "cloudbridge-upload") if concurrency > 1 else None
         self._failure: BaseException | None = None
         self._finished = False
-        session = target.session
-        self.upload_id = session.call(session.driver.start_upload, target.bucket, target.key, options)
+        self._note = note
+        self.upload_id = (note.upload_id if note is not None else "") or self._start()
+
+    def _start(self) -> str:
+        session, bucket, key = self._target
+        upload_id = session.call(session.driver.start_upload, bucket, key, self._options)
+        if self._note is not None:
+            try:
+                self._note.begin(upload_id)
+            except BaseException:
+                session.call(session.driver.abort_upload, bucket, key, upload_id)
+                raise
+        return upload_id
 
     def add_all(self, bodies: Iterator[Body]) -> None:
         """Send all bodies; the next is made only when there is a place for it, so that memory stays bounded."""
@@ -145,7 +166,9 @@ class PartUploader:
 
     def _send(self, number: int, body: Body) -> Part:
         session, bucket, key = self._target
-        part = session.call(session.driver.upload_part, bucket, key, self.upload_id, number, body, self._options)
+        part = self._note.stored_part(session.driver, number, body) if self._note is not None else None
+        if part is None:
+            part = session.call(session.driver.upload_part, bucket, key, self.upload_id, number, body, self._options)
         self._progress.add(body.size)
         return part
 
@@ -175,14 +198,17 @@ class PartUploader:
         if self._pool is not None:
             interrupted = kind is not None and not issubclass(kind, Exception)
             stop_pool(self._pool, self._futures, INTERRUPT_PATIENCE if interrupted else None)
-        if not self._finished:
-            self._abort()
+        over = self._finished or self._abort()
+        if self._note is not None:
+            self._note.end(over=over)
         self._target.session.end_doubt(self._target.bucket, self._target.key, self.upload_id)
 
-    def _abort(self) -> None:
+    def _abort(self) -> bool:
         session, bucket, key = self._target
         try:
             session.call(session.driver.abort_upload, bucket, key, self.upload_id)
         except Exception:
             # The error that led here says more; what is left can be found by list_uploads().
             _log.warning("upload %s of %s/%s could not be aborted", self.upload_id, bucket, key, exc_info=True)
+            return False
+        return True

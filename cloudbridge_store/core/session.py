@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cloudbridge_store.config import Settings
+from cloudbridge_store.core.journal import Journal
 from cloudbridge_store.core.outcomes import abort_twins
 from cloudbridge_store.core.recovery import Recovery, body_size, subject
 from cloudbridge_store.drivers.base import Capabilities, Driver, Failure
@@ -70,11 +71,15 @@ class Session:
 
     :param provider: the name that errors and events carry.
     :param connect: makes the driver; called again in a forked child, whose connections must be its own.
+    :param journal: where transfers in parts are written down; without it, none is gone on with after a crash.
     """
 
-    def __init__(self, provider: str, connect: Callable[[], Driver], settings: Settings) -> None:
+    def __init__(
+        self, provider: str, connect: Callable[[], Driver], settings: Settings, journal: Journal | None = None
+    ) -> None:
         self.provider = provider
         self.settings = settings
+        self.journal = journal
         self._connect = connect
         self._lock = threading.Lock()
         self._driver: Driver | None = None

@@ -126,6 +126,11 @@ class LocalFile:
     ) -> None:
         os.close(self._fd)
 
+    @property
+    def status(self) -> os.stat_result:
+        """What it was like when it was opened."""
+        return self._stat
+
     def body(self) -> FileBody:
         """Return all of the file."""
         return FileBody(self, 0, self.size)

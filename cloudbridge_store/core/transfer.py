@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from cloudbridge_store.checksums import combine_crc32
 from cloudbridge_store.config import TransferConfig
-from cloudbridge_store.core import digests
+from cloudbridge_store.core import digests, resuming
 from cloudbridge_store.core.atomic import AtomicFile
 from cloudbridge_store.core.multipart import (
     PartUploader,
@@ -26,6 +26,7 @@ from cloudbridge_store.core.multipart import (
 )
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.progress import Progress, ProgressArgument
+from cloudbridge_store.core.resuming import DownloadNote, UploadNote
 from cloudbridge_store.core.source import (
     BytesBody,
     Data,
@@ -39,7 +40,7 @@ from cloudbridge_store.core.source import (
 )
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.errors import IntegrityError, StoreError
+from cloudbridge_store.errors import IntegrityError, NotFoundError, StoreError
 from cloudbridge_store.sinks import Sink, open_sink
 
 
@@ -64,7 +65,7 @@ def upload_file(
 ) -> Stored:
     """Store a local file. :raises SourceChangedError: it changed meanwhile; nothing was stored."""
     with LocalFile(path) as file, Progress(progress, file.size, target.key) as counter:
-        return upload_body(target, file.body(), options, config, counter, file.refuse_changes)
+        return upload_body(target, file.body(), options, config, counter, file)
 
 
 def upload_body(
@@ -73,27 +74,43 @@ def upload_body(
     options: PutOptions,
     config: TransferConfig | None,
     progress: Progress,
-    before_commit: Callable[[], None] | None = None,
+    file: LocalFile | None = None,
 ) -> Stored:
     """Store a body of known size, in parts where that is worth it.
 
-    :param before_commit: called when all bytes were read, and before the object appears where it comes in parts.
+    :param file: the file that the body is all of. It is refused where it changed when all was read, before the object
+        appears where it comes in parts; an upload in parts of it that a killed process left is gone on with.
     """
     session, bucket, key = target
     able = session.capabilities
     cut = decide_cut(session, config)
     refuse_single(session, body.size, options)
     if body.size <= min(cut.threshold, able.max_put) or not takes_parts(session, options):
-        if progress.watched or before_commit is not None:
-            body = _CountedBody(body, progress, before_commit)
+        if progress.watched or file is not None:
+            body = _CountedBody(body, progress, file.refuse_changes if file is not None else None)
         return session.call(session.driver.put_object, bucket, key, body, options)
     part_size = upload_part_size(session, cut, body.size)
+    if file is not None and (note := resuming.open_upload(target, file, options, part_size)) is not None:
+        return upload_parts(target, file, options, cut.concurrency, progress, note)
     with PartUploader(target, options, cut.concurrency, progress) as uploader:
         uploader.add_all(split(body, part_size))
-        if before_commit is not None:
-            uploader.wait_for_parts()
-            before_commit()
-        return uploader.finish()
+        return _finish_unchanged(uploader, file)
+
+
+def upload_parts(
+    target: Target, file: LocalFile, options: PutOptions, concurrency: int, progress: Progress, note: UploadNote
+) -> Stored:
+    """Store a file in parts, going on with the upload that its place in the journal names."""
+    with PartUploader(target, options, concurrency, progress, note) as uploader:
+        uploader.add_all(split(file.body(), note.part_size))
+        return _finish_unchanged(uploader, file)
+
+
+def _finish_unchanged(uploader: PartUploader, file: LocalFile | None) -> Stored:
+    if file is not None:
+        uploader.wait_for_parts()
+        file.refuse_changes()
+    return uploader.finish()
 
 
 def _upload_pieces(
@@ -203,33 +220,50 @@ def download_file(
     :param directory: descriptor of the directory that a relative ``path`` starts from.
     :raises LocalIOError: this machine's disk refused. :raises StoreError: the object could not be read whole.
     """
-    try:
-        with AtomicFile(path, directory=directory, overwrite=overwrite) as file:
-            info = _fetch(target, file.fd, config, options or ReadOptions(), progress)
-            file.commit()
-    except StoreError:
-        raise
-    except OSError as error:
-        raise local_error(error, path) from error
+    options = options or ReadOptions()
+    # A path below an open directory cannot be found again by its name, which may by then lead through a link.
+    journal = resuming.find_journal(target.session) if directory is None else None
+    with DownloadNote(journal, target, path, options, overwrite=overwrite) as note:
+        try:
+            with AtomicFile(path, directory=directory, overwrite=overwrite, adopt=note.adopt) as file:
+                info = _fetch(target, file, config, options, progress, note)
+                file.commit()
+        except StoreError:
+            raise
+        except OSError as error:
+            raise local_error(error, path) from error
     return info
 
 
 def _fetch(
-    target: Target, fd: int, config: TransferConfig | None, options: ReadOptions, progress: Progress
+    target: Target,
+    file: AtomicFile,
+    config: TransferConfig | None,
+    options: ReadOptions,
+    progress: Progress,
+    note: DownloadNote,
 ) -> ObjectInfo:
     if options.stop is not None and options.stop <= options.start:
+        note.start_over(file)
         return target.head(options)
     cut = decide_cut(target.session, config)
-    with closing(ResumingStream(*target, options)) as stream:
+    try:
+        opened = ResumingStream(*target, options)
+    except NotFoundError:
+        note.start_over(file)
+        raise
+    with closing(opened) as stream:
         info, size = stream.info, stream.left
         progress.expect(size)
         if size <= cut.threshold or cut.concurrency == 1:
-            _copy(stream, open_sink(fd, size), progress)
+            note.start_over(file)
+            _copy(stream, open_sink(file.fd, size), progress)
             return info
     # Pinned to what the first answer described.
     whole = replace(options, stop=options.start + size, if_match=info.etag, if_none_match=None)
-    fetcher = _RangeFetcher(target, fd, info, whole, progress)
-    fetcher.run(cut.part_size, cut.concurrency, verify=not options.ranged)
+    part_size, done = note.begin(file, info, size, cut.part_size)
+    fetcher = _RangeFetcher(target, file.fd, info, whole, progress, note, done)
+    fetcher.run(part_size, cut.concurrency, verify=not options.ranged)
     return info
 
 
@@ -241,9 +275,22 @@ def _copy(stream: ResumingStream, sink: Sink, progress: Progress) -> None:
 
 
 class _RangeFetcher:
-    """Reads ranges of one version of an object in parallel into a file, and checks the whole."""
+    """Reads ranges of one version of an object in parallel into a file, and checks the whole.
 
-    def __init__(self, target: Target, fd: int, info: ObjectInfo, whole: ReadOptions, progress: Progress) -> None:
+    :param note: is told of every range that is there.
+    :param done: the CRC-32 of the ranges, by start, that should be there already.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        fd: int,
+        info: ObjectInfo,
+        whole: ReadOptions,
+        progress: Progress,
+        note: DownloadNote,
+        done: Mapping[int, int],
+    ) -> None:
         self._target = target
         self._fd = fd
         self._info = info
@@ -251,6 +298,8 @@ class _RangeFetcher:
         self._start = whole.start
         self._stop = info.size if whole.stop is None else whole.stop
         self._progress = progress
+        self._note = note
+        self._done = done
         self._lock = threading.Lock()
 
     def run(self, part_size: int, workers: int, *, verify: bool) -> None:
@@ -265,19 +314,29 @@ class _RangeFetcher:
     def _fetch_range(self, options: ReadOptions) -> tuple[int, int]:
         # A descriptor of its own: after an interrupt the file's may be closed, and its number be another file's.
         fd = os.dup(self._fd)
+        try:
+            start, stop = options.start, options.stop or self._stop
+            crc32 = self._done.get(start)
+            if crc32 is not None and resuming.holds(fd, start - self._start, stop - start, crc32):
+                self._progress.add(stop - start)
+                return start, crc32
+            crc32 = self._receive_range(fd, options)
+            self._note.note_range(start, crc32)
+            return start, crc32
+        finally:
+            os.close(fd)
+
+    def _receive_range(self, fd: int, options: ReadOptions) -> int:
         digest = digests.Crc32()
         buffer = memoryview(bytearray(min(READ_SIZE, (options.stop or self._stop) - options.start)))
         position = options.start - self._start
-        try:
-            with closing(open_pinned(*self._target, options)) as stream:
-                while count := stream.readinto(buffer):
-                    digest.update(buffer[:count])
-                    self._write_at(fd, buffer[:count], position)
-                    self._progress.add(count)
-                    position += count
-        finally:
-            os.close(fd)
-        return options.start, digest.value
+        with closing(open_pinned(*self._target, options)) as stream:
+            while count := stream.readinto(buffer):
+                digest.update(buffer[:count])
+                self._write_at(fd, buffer[:count], position)
+                self._progress.add(count)
+                position += count
+        return digest.value
 
     def _write_at(self, fd: int, data: memoryview, position: int) -> None:
         rest = data

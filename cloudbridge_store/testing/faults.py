@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.core.operations import OPERATIONS
-from cloudbridge_store.drivers.base import Download, Driver, Failure, RawStream
+from cloudbridge_store.drivers.base import Body, Download, Driver, Failure, RawStream
 
 
 @dataclass
@@ -77,6 +77,10 @@ class FaultyDriver(Driver):
     def refuse_key(self, key: str) -> str | None:
         """Ask the wrapped driver."""
         return self._inner.refuse_key(key)
+
+    def part_etag(self, body: Body) -> str | None:
+        """Ask the wrapped driver."""
+        return self._inner.part_etag(body)
 
     def _next_fault(self, operation: str) -> Fault | None:
         with self._lock:

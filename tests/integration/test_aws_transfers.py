@@ -129,3 +129,42 @@ def test_an_equal_part_size_is_kept_where_the_service_wants_it(make, bucket, mon
         other.objects.create("a").upload(pieces, TransferConfig(part_size=5 * MiB))
         sizes[equal] = [size // MiB for _, size in sorted(sent)]
     assert sizes == {False: [5, 10, 2], True: [5, 5, 5, 2]}
+
+
+KILLED = """
+import json, os, signal, sys
+from cloudbridge_store import CloudProviderFactory, TransferConfig
+
+config, bucket, path = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+provider = CloudProviderFactory().create_provider("aws", config)
+driver = provider.session.driver
+
+def upload_part(bucket, key, upload_id, number, body, options, method=driver.upload_part):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return method(bucket, key, upload_id, number, body, options)
+
+driver.upload_part = upload_part
+obj = provider.storage.buckets.get(bucket).objects.create("killed")
+obj.upload_from_file(path, TransferConfig(5 << 20, 5 << 20, 1))
+"""
+
+
+def test_an_upload_of_a_killed_process_goes_on_where_the_etags_are_md5s(config, make, bucket, tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(os.urandom(17 * MiB))
+    with_journal = {**config, "journal": str(tmp_path / "journal")}
+    command = [sys.executable, "-c", KILLED, json.dumps(with_journal), bucket.name, str(path)]
+    assert subprocess.run(command, check=False).returncode < 0
+    (left,) = bucket.list_uploads()
+    sent = []
+    provider = make(journal=tmp_path / "journal", on_event=sent.append)
+    again = provider.storage.buckets.get(bucket.name).objects.create("killed")
+    again.upload_from_file(path, TransferConfig(threshold=5 * MiB, part_size=5 * MiB))
+    sizes = sorted(event.bytes for event in sent if event.operation == "upload_part")
+    assert sizes == [2 * MiB, 5 * MiB]
+    assert "start_upload" not in {event.operation for event in sent}
+    assert again.content() == path.read_bytes()
+    assert list(bucket.list_uploads()) == []
+    assert provider.storage.pending_transfers() == []
+    assert left.object_name == "killed"

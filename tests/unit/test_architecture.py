@@ -26,7 +26,7 @@ LAYERS = (
     ("drivers",),
     ("results",),
     ("core",),
-    ("resources", "uploads", "descriptions", "objects", "contents", "buckets", "provider", "factory"),
+    ("resources", "uploads", "descriptions", "objects", "contents", "buckets", "pending", "provider", "factory"),
     ("",),
     ("interfaces", "testing", "cli", "sync", "integrations"),
 )

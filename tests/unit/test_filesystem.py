@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from cloudbridge_store.core.atomic import AtomicFile
+from cloudbridge_store.core.atomic import AtomicFile, remove_part_file
 from cloudbridge_store.filesystem import open_beneath, open_directory
 
 
@@ -189,3 +189,72 @@ def test_descriptors_are_not_lost(tmp_path, root):
         with pytest.raises(LookupError), AtomicFile(tmp_path / "f"):
             raise LookupError
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def left_behind(path):
+    """Leave what a killed process leaves."""
+    file = AtomicFile(path)
+    file.__enter__()
+    os.write(file.fd, b"half")
+    os.close(file.fd)
+    return path.with_name(file.part_name)
+
+
+def test_what_a_killed_process_left_is_gone_on_with_where_it_is_wanted(tmp_path):
+    path = tmp_path / "file"
+    part = left_behind(path)
+    asked = []
+    with AtomicFile(path, adopt=lambda status: asked.append(status) or True) as file:
+        assert [os.path.samestat(status, part.stat()) for status in asked] == [True]
+        assert file.part_name == part.name
+        assert list(tmp_path.iterdir()) == [part]
+        with AtomicFile(path, adopt=lambda _: True) as other:
+            assert other.part_name == ".file.1.part"
+        os.lseek(file.fd, 0, os.SEEK_END)
+        os.write(file.fd, b" and half")
+        file.commit()
+    assert path.read_bytes() == b"half and half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_wanted_is_removed(tmp_path):
+    path = tmp_path / "file"
+    left_behind(path)
+    with AtomicFile(path, adopt=lambda _: False) as file:
+        assert os.fstat(file.fd).st_size == 0
+        file.commit()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_that_was_not_the_first_is_found_too(tmp_path):
+    path = tmp_path / "file"
+    with AtomicFile(path):
+        part = left_behind(path)
+    assert part.name == ".file.1.part"
+    with AtomicFile(path, adopt=lambda _: True) as file:
+        assert file.part_name == part.name
+        file.commit()
+    assert path.read_bytes() == b"half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_what_was_adopted_survives_a_failure_until_it_is_released(tmp_path, released):
+    part = left_behind(tmp_path / "file")
+    with pytest.raises(LookupError), AtomicFile(tmp_path / "file", adopt=lambda _: True) as file:
+        if released:
+            file.release_hold()
+        raise LookupError
+    assert list(tmp_path.iterdir()) == ([] if released else [part])
+
+
+def test_only_the_very_part_file_is_removed(tmp_path):
+    part = left_behind(tmp_path / "file")
+    status = part.stat()
+    remove_part_file(part, status.st_dev, status.st_ino + 1)
+    with AtomicFile(tmp_path / "file", adopt=lambda _: True):
+        remove_part_file(part, status.st_dev, status.st_ino)
+        assert part.exists()
+    remove_part_file(part, status.st_dev, status.st_ino)
+    remove_part_file(part, status.st_dev, status.st_ino)
+    assert list(tmp_path.iterdir()) == []

@@ -28,6 +28,7 @@ def test_every_method_of_the_contract_is_known_to_the_session():
         "native",
         "classify",
         "close",
+        "part_etag",
         "refuse_key",
         "renew",
     }

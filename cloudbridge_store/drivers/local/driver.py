@@ -44,7 +44,7 @@ from cloudbridge_store.drivers.local.layout import LAYOUTS, make_layout
 from cloudbridge_store.drivers.local.listing import list_page
 from cloudbridge_store.drivers.local.objects import ObjectStore, OpenBucket, OpenObject, sync_directories
 from cloudbridge_store.drivers.local.trees import DirectoryCache
-from cloudbridge_store.drivers.local.uploads import MOST_PARTS, Uploads
+from cloudbridge_store.drivers.local.uploads import MOST_PARTS, Uploads, make_part
 from cloudbridge_store.errors import (
     InvalidConfigurationException,
     InvalidRangeError,
@@ -301,6 +301,9 @@ class LocalDriver(Driver):
     ) -> Part:
         self._begin_write()
         return self._uploads.put_part(bucket, key, upload_id, number, body)
+
+    def part_etag(self, body: Body) -> str:
+        return make_part(1, body.crc32, body.size).etag
 
     def list_parts(self, bucket: str, key: str, upload_id: str) -> Sequence[Part]:
         return self._uploads.parts(bucket, key, upload_id)
