@@ -36,7 +36,7 @@ def providers(state: State) -> None:
         record = _describe_provider(name)
         installed = "installed" if record["installed"] else "not installed"
         able = ", ".join(_abilities(record["capabilities"])) if record["capabilities"] else record["reason"]
-        state.output.result(printable(f"{name:<12} {installed:<14} {able}"), record)
+        state.output.result(printable(f"{name:<14} {installed:<14} {able}"), record)
 
 
 def _describe_provider(name: str) -> dict[str, Any]:

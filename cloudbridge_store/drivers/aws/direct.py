@@ -132,10 +132,6 @@ class Direct:
         if "_http" in self.__dict__:
             self._http.close()
 
-    def forget(self, bucket: str) -> None:
-        """Find out anew where a bucket is."""
-        self._bases.pop(bucket, None)
-
     def _compile(self, operation: str) -> Operation:
         with self._lock:
             if operation not in self._operations:
