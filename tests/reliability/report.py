@@ -1,7 +1,7 @@
-"""Prints the table of a run of the fault matrix: ``python report.py FILE``, the file that CBS_TEST_REPORT named.
+"""Prints the table of a run of the fault matrix: ``python report.py FILE``, the one that CBS_TEST_REPORT named.
 
-A line for each provider and nature of trouble: cells played, and what came of them. Whether each outcome was a permitted
-one is what the tests say.
+A line for each provider and nature of trouble: cells played, and what came of them. Whether each outcome was one of the
+permitted is what the tests say.
 """
 
 from __future__ import annotations
