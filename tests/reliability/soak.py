@@ -2,7 +2,7 @@
 
 Threads store, read, copy, list and delete objects of an S3 service through a proxy that disturbs every fiftieth
 request, and that is gone for three seconds in every minute, as a service is that restarts. Credentials expire all the
-time. What is read is compared by its digest, a failure must be one of the library's, and threads, descriptors and memory
+time. What is read is compared by its digest, a failure must be one of ours, and threads, descriptors and memory
 must not grow.
 """
 

@@ -74,6 +74,8 @@ class Scenario:
     needs: Sequence[str] = field(default=())
     body: bool = False
     """What is disturbed carries content, up or down."""
+    requests: int = 2
+    """That may be under way, or follow one another, while a trouble lasts; each is tried as often as the law permits."""
     verified: bool = True
     """All of an object passes, so that its digest can be compared."""
 
@@ -145,7 +147,7 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario(
         "download_ranges",
         run=lambda s: _download(s, config=TransferConfig(threshold=1, part_size=50 * KiB, max_concurrency=2)),
-        check=_file_is(_new), unharmed=_old_file, **_READ,
+        check=_file_is(_new), unharmed=_old_file, requests=6, **_READ,
     ),
     Scenario(
         "put", run=lambda s: s.bucket.objects.create(s.key).upload(NEW), check=lambda s, _: s.stored() == NEW,

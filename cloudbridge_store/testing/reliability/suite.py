@@ -20,8 +20,8 @@ from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.testing.fault_proxy import FaultProxy, Rule
 from cloudbridge_store.testing.faults import FaultyDriver
 from cloudbridge_store.testing.harness import ProviderHarness
-from cloudbridge_store.testing.reliability.scenarios import SCENARIOS, Scenario, Stage
-from cloudbridge_store.testing.reliability.troubles import TROUBLES, Trouble
+from cloudbridge_store.testing.reliability.scenarios import NEW, SCENARIOS, Scenario, Stage
+from cloudbridge_store.testing.reliability.troubles import TROUBLES, Trouble, at_place
 
 ATTEMPTS = 3
 LONGEST = 30.0
@@ -42,10 +42,13 @@ class Cell(NamedTuple):
     scenario: Scenario
     trouble: Trouble
     times: int | None
+    skip: int = 0
+    """Requests that pass before."""
 
     def __str__(self) -> str:
         often = {1: "once", 2: "twice", None: "for ever"}[self.times]
-        return f"{self.scenario.name}: {self.trouble.name}, {often}"
+        after = f" after {self.skip}" if self.skip else ""
+        return f"{self.scenario.name}: {self.trouble.name}, {often}{after}"
 
 
 def cells(*, everything: bool = _ALL) -> list[Cell]:
@@ -58,6 +61,24 @@ def cells(*, everything: bool = _ALL) -> list[Cell]:
         if trouble.fits(scenario)
     ]
     return found if everything else [cell for cell in found if _is_quick(cell)]
+
+
+def places() -> list[Cell]:
+    """Return the cells of a sweep: the ends of the content and of its parts, and their neighbours."""
+    part = 50 * 2**10
+    sweep = [(0, 0), (0, 1), (0, part - 1), (0, part), (0, part + 1), (0, -1)]
+    by_parts = [(0, 0), (0, 1), (1, 0), (1, 1), (1, part - 1), (2, -1)]
+    wanted = {
+        "content": sweep, "iter_content": sweep, "download": sweep, "put": sweep, "put_stream": sweep,
+        "download_ranges": by_parts, "upload_part": by_parts,
+    }  # fmt: skip
+    return [
+        Cell(scenario, trouble, 1, skip)
+        for scenario in SCENARIOS
+        for skip, at in wanted.get(scenario.name, ())
+        for trouble in at_place(at)
+        if trouble.fits(scenario)
+    ]
 
 
 def _is_quick(cell: Cell) -> bool:
@@ -93,7 +114,7 @@ class WireDisturber:
             pytest.skip("this cannot be played on the wire")
         match = self._harness.request_of(cell.scenario.disturbed)
         self._proxy.clear()
-        self._rule = self._proxy.add(Rule(match, cell.trouble.wire(), times=cell.times))
+        self._rule = self._proxy.add(Rule(match, cell.trouble.wire(), times=cell.times, skip=cell.skip))
 
     def end(self) -> int:
         """Take the rule away."""
@@ -123,6 +144,9 @@ class InsideDisturber:
             pytest.skip("this cannot be played around a driver")
         fault = cell.trouble.inside(cell.scenario.disturbed)
         fault.times = 10**9 if cell.times is None else cell.times
+        fault.skip = cell.skip
+        if fault.at is not None and fault.at < 0:
+            fault.at += len(NEW)
         self._driver.faults[:] = [fault]
 
     def end(self) -> int:
@@ -173,6 +197,13 @@ class FaultSuite:
 
     @pytest.mark.parametrize("cell", cells(), ids=str)
     def test_trouble(self, harness: ProviderHarness, disturber: Disturber, stage: Stage, cell: Cell) -> None:
+        self._play(harness, disturber, stage, cell)
+
+    @pytest.mark.parametrize("cell", places(), ids=str)
+    def test_place(self, harness: ProviderHarness, disturber: Disturber, stage: Stage, cell: Cell) -> None:
+        self._play(harness, disturber, stage, cell)
+
+    def _play(self, harness: ProviderHarness, disturber: Disturber, stage: Stage, cell: Cell) -> None:
         scenario, trouble = cell.scenario, cell.trouble
         lacking = [each for each in scenario.needs if not getattr(stage.direct.provider.capabilities, each)]
         if lacking:
@@ -186,6 +217,7 @@ class FaultSuite:
         seconds, consumed = time.monotonic() - began, disturber.end()
         _write_down(harness, cell, failure, consumed)
         assert consumed, "the trouble never happened"
+        assert consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
         assert seconds < LONGEST
         _compare(cell, stage, result, failure)
         assert trouble.nature != "refusal" or consumed == 1, "a refusal was not taken for one"

@@ -78,6 +78,29 @@ def _status(status: int, nature: Nature, expected: Errors, **more: object) -> Tr
     )  # fmt: skip
 
 
+def at_place(at: int) -> Sequence[Trouble]:
+    """Return what can happen to the content at one place of it; negative counts from the end."""
+    return (
+        Trouble(
+            f"reset in the answer at {at}", "passing", _BROKEN, lambda: wire.ResetAnswerBody(at=at),
+            lambda operation: Fault(operation, errors.ConnectionFailedError("reset"), at=at), fits=_is_read,
+        ),
+        Trouble(
+            f"answer cut at {at}", "passing", _BROKEN, lambda: wire.CutAnswer(at=at),
+            lambda operation: Fault(operation, at=at), fits=_is_read,
+        ),
+        Trouble(
+            f"bit flipped at {at} in what comes", "damage", (errors.IntegrityError,), lambda: wire.FlipAnswerBit(at=at),
+            lambda operation: Fault(operation, at=at, flip=True), fits=_whole_read,
+        ),
+        Trouble(f"reset in the body sent at {at}", "passing", _BROKEN, lambda: wire.ResetRequestBody(at=at), fits=_sends),
+        Trouble(
+            f"bit flipped at {at} in what is sent", "damage", (errors.IntegrityError, errors.AuthenticationError),
+            lambda: wire.FlipRequestBit(at=at), fits=_sends,
+        ),
+    )  # fmt: skip
+
+
 TROUBLES: Sequence[Trouble] = (
     Trouble(
         "reset before the request", "passing", _BROKEN, wire.ResetBeforeRequest,
