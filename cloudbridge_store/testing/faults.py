@@ -8,6 +8,7 @@ Works around any driver in the process; it is meant for LOCAL and MEMORY, whose 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -28,6 +29,7 @@ class Fault:
     :param executed: the operation is carried out, and only its answer is lost.
     :param at: for ``get_object``: bytes that arrive before it goes wrong.
     :param flip: for ``get_object``: the byte at ``at`` arrives altered, and nothing is raised.
+    :param delay: seconds that the operation waits before anything else happens.
     :param before: called before the operation, to change the world under it.
     """
 
@@ -38,6 +40,7 @@ class Fault:
     executed: bool = False
     at: int | None = None
     flip: bool = False
+    delay: float = 0.0
     before: Callable[[], object] | None = None
     consumed: int = field(default=0, init=False)
     """How many calls were hit; a test that planned more has shown nothing."""
@@ -54,6 +57,7 @@ class FaultyDriver(Driver):
         self.calls: list[str] = []
         """The operations that were asked for, in order."""
         self._lock = threading.Lock()
+        self.sleep: Callable[[float], None] = time.sleep
         self.capabilities = inner.capabilities
 
     @classmethod
@@ -100,6 +104,8 @@ class FaultyDriver(Driver):
         method = getattr(self._inner, operation)
         if fault is None:
             return method(*args, **kwargs)
+        if fault.delay:
+            self.sleep(fault.delay)
         if fault.before is not None:
             fault.before()
         if fault.error is not None and fault.at is None and not fault.executed:

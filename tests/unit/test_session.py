@@ -78,6 +78,14 @@ def test_a_bug_passes_as_it_is(faulty):
         bucket_of(provider).objects.get("a")
 
 
+def test_a_delay_is_waited_for_and_counted(faulty):
+    events, slept = [], []
+    provider = faulty(Fault("head_object", delay=1.5), on_event=events.append)
+    provider.driver.sleep = slept.append
+    bucket_of(provider).objects.create("a").upload(b"1").refresh()
+    assert (slept, events[-1].operation, events[-1].attempts) == ([1.5], "head_object", 1)
+
+
 def test_an_unconditional_put_is_repeated(faulty):
     provider = faulty(Fault("put_object", errors.ConnectionFailedError("reset"), executed=True))
     obj = bucket_of(provider).objects.create("a").upload(b"whole")

@@ -75,7 +75,7 @@ class Scenario:
     body: bool = False
     """What is disturbed carries content, up or down."""
     requests: int = 2
-    """That may be under way, or follow one another, while a trouble lasts; each is tried as often as the law permits."""
+    """That may be under way, or follow one another, while a trouble lasts; each is tried as often as permitted."""
     verified: bool = True
     """All of an object passes, so that its digest can be compared."""
 
