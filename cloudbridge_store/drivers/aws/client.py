@@ -34,6 +34,7 @@ from cloudbridge_store.errors import (
     UnsupportedOperationError,
     UploadNotFoundError,
 )
+from cloudbridge_store.redaction import protect_loggers
 
 POOL_SIZE = 50
 _MOST_HOMES = 10_000
@@ -50,6 +51,8 @@ _CONTROL_DOCUMENTS = (
     "PutObjectTagging",
 )
 """Operations that carry a document which S3 wants a digest of."""
+_LOG_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
+"""What logs tokens, signatures and customers' keys at level DEBUG."""
 # Of a shorter name some services say no more than that the request is bad.
 _BUCKET = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{3,255}|arn:[A-Za-z0-9:/_-]{1,2048}")
 _log = logging.getLogger("cloudbridge_store")
@@ -224,6 +227,8 @@ class Service:
 
 def make_client(plan: Plan, region: str | None = None) -> Any:
     """Return a client of its own session. :raises InvalidConfigurationException:"""
+    for package in _LOG_SECRETS:
+        protect_loggers(package)
     config, settings = plan.config, plan.settings
     try:
         session = _make_session(plan)
@@ -320,7 +325,8 @@ def refuse_http(url: str, settings: Settings) -> None:
     """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
-        message = f"{parts.scheme}://{parts.netloc} would send everything in the clear: use https, or set allow_http"
+        host = parts.netloc.rpartition("@")[2]
+        message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"
         raise InvalidConfigurationException(message)
 
 
