@@ -78,7 +78,8 @@ class CloudProvider:
         self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings)
         self.storage = StorageService(self)
         # Makes the driver, so that values which cannot work together are refused now.
-        if settings.keys == "literal" and not self.session.capabilities.literal_keys:
+        able = self.session.capabilities
+        if settings.keys == "literal" and not able.literal_keys:
             message = f"config key keys: {self.PROVIDER_ID} cannot take keys literally; its keys are portable ones"
             raise InvalidConfigurationException(message)
 

@@ -56,15 +56,16 @@ def unhide(value: Any) -> Any:
 
 
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"@]*(?:@[^/?#\s'\"@]*)*@")
+_BARE_USERINFO = re.compile(r"[^/?#\s:@]+:[^/?#\s]*@")
 _NAMES = (
     *("authorization", "proxy-authorization", "x-amz-security-token", "x-amz-signature", "x-amz-credential"),
-    *("x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key"),
+    r"x-amz-(?:copy-source-)?server-side-encryption-customer-key(?:-md5)?",
     *("x-amz-s3session-token", "x-auth-token", "cookie", "set-cookie", "credential", "signature", "cbs-signature"),
     *("awsaccesskeyid", "accesskeyid", "secretaccesskey", "sessiontoken", "password", "canonicalrequest"),
     *("accesskey", "accesstoken", "refreshtoken", "clientsecret", "secretkey"),
 )
 _NAMED = re.compile(
-    rf"(?P<name>(?<![a-z])(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*b?)"
+    rf"(?P<name>(?:(?<![a-z])|(?<=\\n))(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*b?)"
     r"(?:(?P<quote>['\"]).*?(?P=quote)|[^\s&<>'\",;\\]+)",
     re.IGNORECASE,
 )
@@ -73,13 +74,13 @@ _OLD_AUTHORIZATION = re.compile(r"(?<=\bAWS )[^\s:'\"]+:[A-Za-z0-9+/=]+")
 
 def has_userinfo(value: object) -> bool:
     """Say whether a value is a URL with a user or a password in it."""
-    return isinstance(value, str) and _USERINFO.search(value) is not None
+    return isinstance(value, str) and bool(_USERINFO.search(value) or _BARE_USERINFO.match(value))
 
 
 def redact(text: str) -> str:
     """Return ``text`` without the values of signatures, tokens, keys and passwords that stand in it by name."""
-    text = _NAMED.sub(rf"\g<name>{_HIDDEN}", _USERINFO.sub(f"{_HIDDEN}@", text))
-    return _OLD_AUTHORIZATION.sub(_HIDDEN, text)
+    text = _OLD_AUTHORIZATION.sub(_HIDDEN, _USERINFO.sub(f"{_HIDDEN}@", text))
+    return _NAMED.sub(rf"\g<name>{_HIDDEN}", text)
 
 
 class RedactingFilter(logging.Filter):
