@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,12 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDWR | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST_NAME = 255
 _SUFFIX = ".part"
+_TEMPORARY_NAME = re.compile(rf"\..*\.\d+{re.escape(_SUFFIX)}", re.DOTALL)
+
+
+def is_temporary_name(name: str) -> bool:
+    """Say whether a name is one that the next download beside it may take for what a killed one left, and remove."""
+    return _TEMPORARY_NAME.fullmatch(name) is not None
 
 
 class AtomicFile:
