@@ -130,27 +130,29 @@ class AtomicFile:
             self._close()  # an open file cannot be renamed there
         else:
             os.fchmod(self.fd, self._mode)
+        # Before the rename, so that no limit on open files strikes when the new file is there already.
+        parent = -1 if sys.platform == "win32" else open_directory(self._target.parent, directory=self._directory)
+        try:
+            self._rename()
+            # Not before the rename: closing gives the lock up, and the name with it.
+            self._close()
+            if parent >= 0:
+                sync_directory(parent)
+        finally:
+            if parent >= 0:
+                os.close(parent)
+
+    def _rename(self) -> None:
         if self._overwrite:
             os.replace(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         else:
             os.link(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             os.unlink(self._temporary, dir_fd=self._directory)
-        # Not before the rename: closing gives the lock up, and the name with it.
-        self._close()
-        if sys.platform != "win32":
-            self._sync_parent()
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def _sync_parent(self) -> None:
-        parent = open_directory(self._target.parent, directory=self._directory)
-        try:
-            sync_directory(parent)
-        finally:
-            os.close(parent)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

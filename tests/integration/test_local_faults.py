@@ -1,4 +1,4 @@
-"""A disk that is full, breaks or forbids, at every step: the error says so, what was there stays, nothing is left over."""
+"""A disk that is full, breaks or forbids, at every step: the error says so, what was there stays, no litter is left."""
 
 from __future__ import annotations
 
@@ -180,7 +180,12 @@ from cloudbridge_store import CloudProviderFactory, errors
 root, out, limit, value = sys.argv[1:]
 provider = CloudProviderFactory().create_provider("local", {"local_root": root})
 bucket = provider.storage.buckets.get("a-bucket")
-bucket.objects.get("object").content()
+# Everything is imported before.
+bucket.objects.get("new/file").download_to_file(out + "/warm")
+bucket.objects.get("new/file").copy_to(bucket, "warm").delete()
+import os; os.remove(out + "/warm")
+try: bucket.objects.get("new/file").download_to_file(out + "/none/warm")
+except errors.StoreError: pass
 resource.setrlimit(getattr(resource, limit), (int(value), int(value)))
 def works():
     yield lambda: bucket.objects.get("new/file").download_to_file(out + "/file")

@@ -16,7 +16,24 @@ BARE = (errors.StoreError, errors.ProviderInternalException)
 MODEL = botocore.session.Session().get_service_model("s3")
 OTHER_CALLS = "of an operation that this library does not use"
 SHAPES_WITHOUT_MEANING: dict[str, str] = {}
-KINDS_WITHOUT_MEANING: dict[str, str] = {}
+_SDK = "the SDK, or how it is called, is broken: nothing that a user could do about it"
+_WAITER = "of waiters and paginators, which this library does not use"
+_STUB = "of botocore's stubs, which are for tests"
+KINDS_WITHOUT_MEANING = {
+    "BotoCoreError": "the root of all others",
+    **dict.fromkeys(
+        ("ApiVersionNotFoundError", "DataNotFoundError", "MissingServiceIdError", "UndefinedModelAttributeError"), _SDK
+    ),
+    **dict.fromkeys(("UnknownServiceError", "UnknownServiceStyle", "ServiceNotInRegionError"), _SDK),
+    **dict.fromkeys(("UnsupportedServiceProtocolsError", "InvalidExpressionError", "UnknownClientMethodError"), _SDK),
+    **dict.fromkeys(("OperationNotPageableError", "PaginationError", "WaiterConfigError", "WaiterError"), _WAITER),
+    **dict.fromkeys(("StubAssertionError", "StubResponseError", "UnStubbedResponseError"), _STUB),
+    **dict.fromkeys(("UnsupportedS3ControlArnError", "UnsupportedS3ControlConfigurationError"), OTHER_CALLS),
+    "InvalidEndpointDiscoveryConfigurationError": "of endpoint discovery, which S3 has not",
+    "MD5UnavailableError": "only raised where Python has no MD5, which this library needs itself",
+    "ImminentRemovalWarning": "a warning, which is not raised",
+    "UnsupportedTLSVersionWarning": "a warning, which is not raised",
+}
 
 
 def kinds():
