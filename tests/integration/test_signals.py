@@ -159,7 +159,7 @@ slowly = threading.Event()
 def progress(done, total):
     if done > 4 << 20:
         print("under way", flush=True)
-    slowly.wait(0.05)
+    slowly.wait(0.2)
 if work == "upload":
     bucket.objects.create("object").upload(b"n" * (64 << 20), parts, progress=progress)
 elif work == "upload file":
