@@ -7,12 +7,14 @@ in CloudBridge's own ini files, then in the default. ``None`` and ``""`` count a
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
+from cloudbridge_store.redaction import has_userinfo, hide, unhide
 
 MiB = 2**20
 
@@ -45,12 +47,17 @@ class ConfigKey:
 
         :raises InvalidConfigurationException: it cannot be.
         """
+        value = self.hidden(value)
         try:
-            return _parse(self.kind, value)
+            return self.hidden(_parse(self.kind, value))
         except (TypeError, ValueError, OverflowError):
             shown = "***" if self.secret else repr(value)
             message = f"config key {self.name} must be {_KIND_NAMES.get(self.kind, self.kind.__name__)}, not {shown}"
             raise InvalidConfigurationException(message) from None
+
+    def hidden(self, value: Any) -> Any:
+        """Return ``value`` so that no ``repr`` shows it, where it is a secret or a URL with one in it."""
+        return hide(value) if self.secret or has_userinfo(value) else value
 
 
 _KIND_NAMES: Mapping[type, str] = {
@@ -94,9 +101,9 @@ def _parse_bool(value: Any) -> bool:
     raise ValueError
 
 
-def _common(name: str, kind: type, help: str, default: Any = None, *legacy: str) -> ConfigKey:
+def _common(name: str, kind: type, help: str, default: Any = None, *legacy: str, secret: bool = False) -> ConfigKey:
     # The names are short English words; unprefixed variables of that kind (DEADLINE, PROXIES) belong to other programs.
-    return ConfigKey(name, kind, help, default, (f"CBS_{name.upper()}", *legacy))
+    return ConfigKey(name, kind, help, default, (f"CBS_{name.upper()}", *legacy), secret)
 
 
 COMMON_KEYS: Sequence[ConfigKey] = (
@@ -112,7 +119,7 @@ COMMON_KEYS: Sequence[ConfigKey] = (
     _common("ca_bundle", Path, "file of certificate authorities to trust"),
     _common("verify_tls", bool, "check the server's certificate", True),
     _common("allow_http", bool, "permit plain http to hosts other than this one", False),
-    _common("proxies", dict, "proxy URL by scheme, such as {'https': 'http://proxy:3128'}"),
+    _common("proxies", dict, "proxy URL by scheme, such as {'https': 'http://proxy:3128'}", secret=True),
     _common("user_agent", str, "text added to the User-Agent"),
     _common("keys", str, "portable, or literal to reach odd keys that other programs stored", "portable"),
     _common("journal", Path, "directory that notes transfers in parts, to go on after a crash; none: nowhere"),
@@ -221,12 +228,20 @@ _POSITIVE = (
 
 
 class Config(dict[str, Any]):
-    """What the user gave, as given. Its ``repr`` hides the values of secret keys."""
+    """What the user gave, as given. Its ``repr`` hides the values of secret keys; of all, until these are known."""
 
-    secret_keys: frozenset[str] = frozenset()
+    secret_keys: frozenset[str] | None = None
+
+    def hide(self, keys: Iterable[ConfigKey]) -> None:
+        """Learn which keys are secret, and have their values hide themselves wherever they go."""
+        known = {key.name: key for key in keys}
+        self.secret_keys = frozenset(key.name for key in known.values() if key.secret)
+        for name, value in self.items():
+            self[name] = known[name].hidden(value) if name in known else value
 
     def __repr__(self) -> str:
-        shown = {key: "***" if key in self.secret_keys else value for key, value in self.items()}
+        secret = self.keys() if self.secret_keys is None else self.secret_keys
+        shown = {key: "***" if key in secret else value for key, value in self.items()}
         return f"{type(self).__name__}({shown!r})"
 
     __str__ = __repr__
@@ -248,8 +263,8 @@ def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) 
     known = {key.name: key for key in keys}
     refuse_unknown(given, known, f"provider {provider}")
     sources = (_present(given), _profile_values(provider, given, known), _ini_values(provider))
-    found = {name: _look_up(key, sources) for name, key in known.items()}
-    return {name: None if value is None else known[name].parse(value) for name, value in found.items()}
+    found = {name: key.hidden(_look_up(key, sources)) for name, key in known.items()}
+    return {name: None if value is None else known[name].parse(unhide(value)) for name, value in found.items()}
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -296,13 +311,16 @@ def read_profiles(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
     :raises InvalidConfigurationException: the file is not what it should be.
     """
-    import tomllib
+    profiles, _ = _load_profiles(path or profile_path())
+    return {name: unhide(profile) for name, profile in profiles.items()}
 
-    path = path or profile_path()
+
+def _load_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Return the profiles, with all values hidden, and whether others than the file's owner can read or alter it."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content, exposed = _read_toml(path)
     except FileNotFoundError:
-        return {}
+        return {}, False
     except (OSError, ValueError) as error:
         message = f"profile file {path}: {error}"
         raise InvalidConfigurationException(message) from error
@@ -314,7 +332,19 @@ def read_profiles(path: Path | None = None) -> dict[str, dict[str, Any]]:
         if not isinstance(profile, dict) or not isinstance(profile.get("provider"), str):
             message = f'profile file {path}: [profile.{name}] needs a provider = "..."'
             raise InvalidConfigurationException(message)
-    return dict(profiles)
+    return profiles, exposed
+
+
+def _read_toml(path: Path) -> tuple[dict[str, Any], bool]:
+    import tomllib
+
+    with path.open("rb") as file:
+        # Of the open file: the one that has the name may be another by now.
+        mode = os.fstat(file.fileno()).st_mode
+        return hide(tomllib.load(file)), os.name == "posix" and bool(mode & _OTHERS)
+
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def _profile_values(provider: str, given: Mapping[str, Any], known: Mapping[str, ConfigKey]) -> dict[str, Any]:
@@ -322,13 +352,20 @@ def _profile_values(provider: str, given: Mapping[str, Any], known: Mapping[str,
     name = named or os.environ.get("CBS_PROFILE")
     if not name:
         return {}
-    profile = dict(read_profiles().get(name, {}))
+    path = profile_path()
+    profiles, exposed = _load_profiles(path)
+    profile = dict(profiles.get(name, {}))
     belongs_to = profile.pop("provider", None)
     if belongs_to == provider:
         refuse_unknown(profile, known, f"profile {name}")
-        return _present(profile)
+        if exposed and any(key in known and known[key].secret for key in profile):
+            message = (
+                f"profile file {path}: others can read or change it, and there are secrets in it: chmod 600 {path}"
+            )
+            raise InvalidConfigurationException(message)
+        return {key: known[key].hidden(unhide(value)) for key, value in _present(profile).items() if key in known}
     if named and name != provider:
-        reason = f"is for provider {belongs_to}" if belongs_to else f"is not in {profile_path()}"
+        reason = f"is for provider {belongs_to}" if belongs_to else f"is not in {path}"
         message = f"profile {name!r} {reason}"
         raise InvalidConfigurationException(message)
     return {}
@@ -347,4 +384,4 @@ def _ini_values(provider: str) -> dict[str, Any]:
     except (OSError, configparser.Error, UnicodeDecodeError) as error:
         message = f"CloudBridge configuration file: {error}"
         raise InvalidConfigurationException(message) from error
-    return _present(dict(parser[provider])) if parser.has_section(provider) else {}
+    return hide(_present(dict(parser[provider]))) if parser.has_section(provider) else {}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cloudbridge_store.config import Config
 from cloudbridge_store.core import registry
 from cloudbridge_store.errors import UnknownProviderError
 from cloudbridge_store.provider import CloudProvider, provider_class
@@ -82,6 +83,7 @@ class CloudProviderFactory:
         :raises MissingDependencyError: its SDK is not installed.
         :raises InvalidConfigurationException: an unknown key or a value of a wrong type.
         """
+        config = Config(config)  # hides what it holds from a traceback's locals
         return self._class(name)(config)
 
     def _class(self, name: str) -> type[CloudProvider]:

@@ -23,6 +23,7 @@ from cloudbridge_store.errors import (
     StoreError,
 )
 from cloudbridge_store.pending import PendingTransfer, find_pending
+from cloudbridge_store.redaction import unhide
 
 _CLASS_NAMES = {"aws": "AWS", "gcp": "GCP", "openstack": "OpenStack"}
 _MOCKS = frozenset({"mock", "memory"})
@@ -72,12 +73,12 @@ class CloudProvider:
     is_mock: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        config = self.config = Config(config)  # also so that a traceback's locals show no secret
         driver_class = self.driver_class or registry.load(self.PROVIDER_ID)
-        self.config = Config(config)
         fixed, defaults = self._implied_settings()
         own_keys = (replace(key, default=defaults.get(key.name, key.default)) for key in driver_class.config_keys)
         self._keys = (*own_keys, *COMMON_KEYS)
-        self.config.secret_keys = frozenset(key.name for key in self._keys if key.secret)
+        self.config.hide(self._keys)
         values = resolve(self.PROVIDER_ID, {**self.config, **fixed}, self._keys)
         settings = Settings.from_values(values)
         own = {key.name: values[key.name] for key in driver_class.config_keys}
@@ -85,7 +86,8 @@ class CloudProvider:
         self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings, journal)
         self.storage = StorageService(self)
         # Makes the driver, so that values which cannot work together are refused now.
-        if settings.keys == "literal" and not self.session.capabilities.literal_keys:
+        able = self.session.capabilities
+        if settings.keys == "literal" and not able.literal_keys:
             message = f"config key keys: {self.PROVIDER_ID} cannot take keys literally; its keys are portable ones"
             raise InvalidConfigurationException(message)
 
@@ -100,7 +102,7 @@ class CloudProvider:
         if settings.journal == Path(OFF):
             return None
         # Wherever the values come from, and not how transfers are cut: what makes it the same account.
-        items = sorted((key, repr(value)) for key, value in own.items())
+        items = sorted((key, repr(unhide(value))) for key, value in own.items())
         identity = repr((self.PROVIDER_ID, items)).encode("utf-8", "surrogatepass")
         return Journal(settings.journal, hashlib.sha256(identity).digest())
 
@@ -171,7 +173,7 @@ class CloudProvider:
     @cached_property
     def _identity(self) -> bytes:
         # A digest: equal configurations compare equal without being kept twice, and it can stand in a hash.
-        items = sorted((key, repr(value)) for key, value in self.config.items())
+        items = sorted((key, repr(unhide(value))) for key, value in self.config.items())
         return hashlib.sha256(repr((self.PROVIDER_ID, items)).encode("utf-8", "surrogatepass")).digest()
 
     def __eq__(self, other: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -22,6 +23,12 @@ _FLAGS = os.O_RDWR | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BI
 _LONGEST_NAME = 255
 _SUFFIX = ".part"
 _PRIVATE = 0o600
+_TEMPORARY_NAME = re.compile(rf"\..*\.\d+{re.escape(_SUFFIX)}", re.DOTALL)
+
+
+def is_temporary_name(name: str) -> bool:
+    """Say whether a name is one that the next download beside it may take for what a killed one left, and remove."""
+    return _TEMPORARY_NAME.fullmatch(name) is not None
 
 
 class AtomicFile:
@@ -174,27 +181,29 @@ class AtomicFile:
             self._close()  # an open file cannot be renamed there
         else:
             os.fchmod(self.fd, self._mode)
+        # Before the rename, so that no limit on open files strikes when the new file is there already.
+        parent = -1 if sys.platform == "win32" else open_directory(self._target.parent, directory=self._directory)
+        try:
+            self._rename()
+            # Not before the rename: closing gives the lock up, and the name with it.
+            self._close()
+            if parent >= 0:
+                sync_directory(parent)
+        finally:
+            if parent >= 0:
+                os.close(parent)
+
+    def _rename(self) -> None:
         if self._overwrite:
             os.replace(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         else:
             os.link(self._temporary, self._target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             os.unlink(self._temporary, dir_fd=self._directory)
-        # Not before the rename: closing gives the lock up, and the name with it.
-        self._close()
-        if sys.platform != "win32":
-            self._sync_parent()
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def _sync_parent(self) -> None:
-        parent = open_directory(self._target.parent, directory=self._directory)
-        try:
-            sync_directory(parent)
-        finally:
-            os.close(parent)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

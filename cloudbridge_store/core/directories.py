@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from cloudbridge_store.config import TransferConfig
 from cloudbridge_store.core import checks
+from cloudbridge_store.core.atomic import is_temporary_name
 from cloudbridge_store.core.checks import PutKeywords
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.parallel import run_parallel
@@ -289,6 +290,8 @@ def _refusal(path: str) -> str | None:
         return "its path would lead out of its directory"
     if "\x00" in path:
         return "a file's path cannot hold NUL"
+    if is_temporary_name(segments[-1]):
+        return "its name is one of those that files have while they are downloaded"
     if any(len(os.fsencode(segment)) > _LONGEST_NAME for segment in segments):
         return f"a file's name has at most {_LONGEST_NAME} bytes"
     return None

@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
 from cloudbridge_store.errors import InvalidValueException, StoreError
+from cloudbridge_store.redaction import hide
 
 KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
 Method = Literal["GET", "HEAD", "PUT", "DELETE"]
@@ -78,6 +79,7 @@ class Encryption:
     """``customer``: 32 bytes, for AES-256. The service forgets it; without it the object cannot be read."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "key", hide(self.key))
         if self.kind == "customer" and (not isinstance(self.key, bytes) or len(self.key) != _CUSTOMER_KEY_SIZE):
             raise InvalidValueException("key", "...", f"{_CUSTOMER_KEY_SIZE} bytes for AES-256")
 
@@ -89,6 +91,7 @@ class Encryption:
     @classmethod
     def customer(cls, key: bytes) -> Self:
         """Encrypt with a key of one's own, of 32 bytes. :raises InvalidValueException: another length."""
+        key = hide(key)  # from a traceback's locals too
         return cls("customer", key=key)
 
 

@@ -20,7 +20,7 @@ PACKAGE = ROOT.name
 
 # From the bottom up. A module imports from its own layer and from those below; a name stands for what is below it too.
 LAYERS = (
-    ("errors", "filesystem", "checksums", "sinks"),
+    ("errors", "filesystem", "checksums", "sinks", "redaction"),
     ("config",),
     ("drivers.base", "drivers.values"),
     ("drivers",),
@@ -31,7 +31,7 @@ LAYERS = (
     ("interfaces", "testing", "cli", "sync", "integrations"),
 )
 OPEN_TO_DRIVERS = {
-    "errors", "config", "filesystem", "checksums", "sinks", "drivers.base", "drivers.values", "drivers.gateway", "drivers.presets",
+    "errors", "config", "filesystem", "checksums", "sinks", "redaction", "drivers.base", "drivers.values", "drivers.gateway", "drivers.presets",
 }  # fmt: skip
 OPEN_TO_FRONT_ENDS = {"", "errors", "config", "results", "drivers.base"}
 FRONT_ENDS = ("cli", "sync", "integrations")

@@ -253,3 +253,14 @@ def test_the_account_is_told_by_its_own_values_not_by_how_it_is_used(monkeypatch
 
     assert identity(tmp_path / "a") == identity(tmp_path / "a", deadline=5, on_event=print)
     assert identity(tmp_path / "a") != identity(tmp_path / "b")
+
+
+def test_two_accounts_of_one_service_do_not_see_each_others_transfers(tmp_path):
+    """Their keys tell them apart, which no repr shows."""
+    pytest.importorskip("boto3")
+    identities = set()
+    for key in ("ONE", "TWO"):
+        config = {"aws_access_key": key, "aws_secret_key": "s", "s3_endpoint_url": "http://127.0.0.1:9"}
+        with CloudProviderFactory().create_provider("aws", {**config, "journal": str(tmp_path)}) as provider:
+            identities.add(provider.session.journal._identity)
+    assert len(identities) == 2

@@ -23,6 +23,7 @@ from cloudbridge_store.drivers.aws.direct import Catcher, Direct, Origin
 from cloudbridge_store.drivers.aws.plan import Plan
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import InvalidConfigurationException
+from cloudbridge_store.redaction import protect_loggers
 
 POOL_SIZE = 50
 _CONTROL_DOCUMENTS = (
@@ -36,6 +37,8 @@ _CONTROL_DOCUMENTS = (
     "PutObjectTagging",
 )
 """Operations that carry a document which S3 wants a digest of."""
+_LOG_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
+"""What logs tokens, signatures and customers' keys at level DEBUG."""
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -46,6 +49,8 @@ class ClientMaker:
     """
 
     def __init__(self, plan: Plan, region: str | None = None) -> None:
+        for package in _LOG_SECRETS:
+            protect_loggers(package)
         config = plan.config
         self.hooked = False
         """Somebody wants to have a say in the client's requests, so that all have to be its own."""
@@ -198,7 +203,8 @@ def refuse_http(url: str, settings: Settings) -> None:
     """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
-        message = f"{parts.scheme}://{parts.netloc} would send everything in the clear: use https, or set allow_http"
+        host = parts.netloc.rpartition("@")[2]
+        message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"
         raise InvalidConfigurationException(message)
 
 

@@ -18,7 +18,13 @@ from cloudbridge_store.drivers.aws.plan import Plan
 from cloudbridge_store.drivers.aws.removal import NOT_IN_XML
 from cloudbridge_store.drivers.aws.rules import get_rules, set_rules
 from cloudbridge_store.drivers.aws.service import Service
-from cloudbridge_store.drivers.aws.settings import CONFIG_KEYS, capabilities_of, choose_endpoint, choose_preset
+from cloudbridge_store.drivers.aws.settings import (
+    CONFIG_KEYS,
+    capabilities_of,
+    choose_endpoint,
+    choose_preset,
+    refuse_userinfo,
+)
 from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
@@ -92,6 +98,7 @@ class AwsDriver(Driver):
 
     @classmethod
     def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:
+        refuse_userinfo(config)
         preset = choose_preset(config)
         return cls(Plan(config, settings, preset, choose_endpoint(config, preset)))
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 
 from cloudbridge_store.drivers.base import Encryption
+from cloudbridge_store.redaction import hide
 
 
 def asking_for(encryption: Encryption | None) -> dict[str, str]:
@@ -36,6 +37,6 @@ def unlocking(key: bytes | None, prefix: str = "") -> dict[str, str]:
     digest = hashlib.md5(key, usedforsecurity=False).digest()
     return {
         f"{prefix}SSECustomerAlgorithm": "AES256",
-        f"{prefix}SSECustomerKey": base64.b64encode(key).decode(),
-        f"{prefix}SSECustomerKeyMD5": base64.b64encode(digest).decode(),
+        f"{prefix}SSECustomerKey": hide(base64.b64encode(key).decode()),
+        f"{prefix}SSECustomerKeyMD5": hide(base64.b64encode(digest).decode()),
     }

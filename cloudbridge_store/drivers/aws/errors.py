@@ -169,6 +169,12 @@ _TLS = "The server's certificate was not accepted: set ca_bundle, or check the e
 _NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
 _CHAIN = "Give aws_access_key and aws_secret_key, a profile, or set aws_anonymous"
 
+
+def _named(*names: str) -> tuple[type[BaseException], ...]:
+    """Return those of botocore's classes that the installed version has."""
+    return tuple(getattr(exceptions, name) for name in names if hasattr(exceptions, name))
+
+
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
     (
@@ -181,6 +187,7 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
             exceptions.SSOError,
             exceptions.UnknownCredentialError,
             exceptions.RefreshWithMFAUnsupportedError,
+            *_named("LoginError", "MetadataRetrievalError", "ProfileNotFound", "UnknownTokenProviderError"),
         ),
         Meaning(AuthenticationError, hint=_CHAIN),
     ),
@@ -214,9 +221,28 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
             exceptions.UnsupportedSignatureVersionError,
             exceptions.UnsupportedS3ArnError,
             exceptions.AwsChunkedWrapperError,
+            *_named(
+                *("InvalidDNSNameError", "InvalidHostLabelError", "MissingParametersError", "UnseekableStreamError"),
+                *("UnsupportedOutpostResourceError", "UnsupportedS3AccesspointConfigurationError"),
+            ),
         ),
         Meaning(InvalidRequestError),
     ),
+    (
+        _named(
+            *("BaseEndpointResolverError", "EndpointProviderError", "EndpointVariantError", "InvalidConfigError"),
+            *("InvalidEndpointConfigurationError", "InvalidChecksumConfigError", "InvalidProxiesConfigError"),
+            *("InvalidRetryConfigurationError", "InvalidRetryModeError", "UnknownEndpointError", "NoRegionError"),
+            *("InvalidS3AddressingStyleError", "UnsupportedS3ConfigurationError", "UnknownSignatureVersionError"),
+            *("ConfigNotFound", "ConfigParseError", "InfiniteLoopConfigError", "UnknownFIPSEndpointError"),
+            *("InvalidDefaultsMode", "InvalidIMDSEndpointError", "InvalidIMDSEndpointModeError", "UnknownRegionError"),
+            *("InvalidMaxRetryAttemptsError", "InvalidS3UsEast1RegionalEndpointConfigError"),
+            "InvalidSTSRegionalEndpointsConfigError",
+        ),
+        Meaning(InvalidRequestError, hint="Check the configuration, and AWS's own files and environment variables"),
+    ),
+    (_named("CapacityNotAvailableError"), Meaning(ThrottledError, "always")),
+    (_named("MissingDependencyException"), Meaning(UnsupportedOperationError, hint="Install what it names")),
 )
 
 

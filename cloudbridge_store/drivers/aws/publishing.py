@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from cloudbridge_store.drivers.aws.errors import code_of
+from cloudbridge_store.drivers.aws.errors import NOT_S3, code_of
 from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import FormOptions, Method, SignedForm, SignedRequest, SignOptions
-from cloudbridge_store.errors import AuthenticationError, InvalidRequestError
+from cloudbridge_store.errors import AuthenticationError, ForeignAnswerError, InvalidRequestError
 
 _OPERATIONS: Mapping[Method, str] = {
     "GET": "get_object",
@@ -110,14 +110,25 @@ def set_public(service: Service, bucket: str, *, public: bool) -> None:
 
 def _read_policy(service: Service, bucket: str) -> dict[str, Any]:
     try:
-        policy = json.loads(service.send("get_bucket_policy", Bucket=bucket)["Policy"])
+        text = require(service.send("get_bucket_policy", Bucket=bucket), "Policy")
     except ClientError as error:
         if code_of(error) != "NoSuchBucketPolicy":
             raise
         return {}
+    policy = _parsed(text)
     if isinstance(policy.get("Statement"), dict):
         policy["Statement"] = [policy["Statement"]]
-    return dict(policy)
+    return policy
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        policy = json.loads(text)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        raise ForeignAnswerError("the bucket's policy is none", hint=NOT_S3)
+    return policy
 
 
 def _block_policies(service: Service, bucket: str, *, block: bool) -> None:

@@ -10,6 +10,7 @@ from cloudbridge_store.drivers.aws.plan import is_aws
 from cloudbridge_store.drivers.base import Capabilities, RuleKind
 from cloudbridge_store.drivers.presets import S3Preset, find, override_keys, with_overrides
 from cloudbridge_store.errors import InvalidConfigurationException
+from cloudbridge_store.redaction import has_userinfo
 
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
@@ -34,6 +35,13 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     ConfigKey("ec2_validate_certs", bool, _IGNORED),
     ConfigKey("ec2_retries_value", int, _IGNORED),
 )
+
+
+def refuse_userinfo(config: Mapping[str, Any]) -> None:
+    """Refuse an address with a password: requests are signed instead, and errors name addresses."""
+    if has_userinfo(config["s3_endpoint_url"]):
+        message = "config key s3_endpoint_url has a user or a password in it: use aws_access_key and aws_secret_key"
+        raise InvalidConfigurationException(message)
 
 
 def choose_preset(config: Mapping[str, Any]) -> S3Preset:

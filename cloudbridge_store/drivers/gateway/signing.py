@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from cloudbridge_store.drivers.base import Method, SignOptions
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
+from cloudbridge_store.redaction import hide
 
 _VERSION = "cbs1"
 _METHODS = ("GET", "HEAD", "PUT", "DELETE")
@@ -54,7 +55,7 @@ class Signer:
     def __init__(self, secret: bytes, now: Callable[[], float] = time.time) -> None:
         if not secret:
             raise InvalidConfigurationException("URLs cannot be signed with an empty secret")
-        self._secret = secret
+        self._secret = hide(secret)
         self._now = now
 
     def sign(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> str:

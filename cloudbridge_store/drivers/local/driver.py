@@ -57,6 +57,7 @@ from cloudbridge_store.errors import (
     StoreError,
     UnsupportedOperationError,
 )
+from cloudbridge_store.redaction import hide
 
 if TYPE_CHECKING:
     from cloudbridge_store.drivers.gateway import UrlGateway
@@ -123,7 +124,7 @@ class LocalDriver(Driver):
 
         with self._gateway_lock:
             if self._gateway is None:
-                secret = self._secret.encode() if self._secret else self._control.secret()
+                secret = hide(self._secret.encode() if self._secret else self._control.secret())
                 self._gateway = UrlGateway(self, secret, self._base_url)
             return self._gateway
 

@@ -197,7 +197,9 @@ class Uploads:
         with self._open(bucket, key, upload_id) as upload, upload.finishing():
             with OpenBucket(self._store.control, bucket) as opened:
                 stored = self._published(upload, opened) or self._join(upload, opened, parts, options)
-            self._remove(upload_id)
+            # The object is there: what cannot be removed now, the next sweep removes.
+            with contextlib.suppress(OSError):
+                self._remove(upload_id)
         return stored
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:

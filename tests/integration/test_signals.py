@@ -1,0 +1,221 @@
+"""Forks, a thousand threads, pickles and signals: nobody gets another's bytes, and an end is an end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("boto3")
+
+from servers.scripted import Script
+
+from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store.testing.fixtures import offline_bucket
+
+PATIENCE = 5.0
+LAST_MODIFIED = "Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+def content(path):
+    return (path.encode() + b"\n") * 500
+
+
+@pytest.fixture
+def script():
+    """A service whose every object holds its own path."""
+
+    def answer(asked):
+        fields = {"ETag": f'"{len(asked.path)}-1"', "Last-Modified": LAST_MODIFIED, "Content-Type": "text/plain"}
+        return 200, fields, content(asked.path)
+
+    script = Script(answer)
+    yield script
+    script.close()
+
+
+@pytest.fixture
+def aws(script):
+    config = {"aws_access_key": "AK", "aws_secret_key": "SK", "s3_endpoint_url": script.url, "s3_preset": "other"}
+    with CloudProviderFactory().create_provider("aws", {**config, "s3_addressing_style": "path"}) as provider:
+        yield offline_bucket(provider, "a-bucket")
+
+
+def read_own(bucket, who, count):
+    """Read objects of one's own; return those that held something else."""
+    keys = [f"{who}/{number}" for number in range(count)]
+    return [key for key in keys if bucket.objects.create(key).content() != content(f"/a-bucket/{key}")]
+
+
+def in_child(work):
+    """Fork; return the child's number. It ends with 0 if ``work`` returns nothing wrong."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        code = 1 if work() else 0
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_children_of_a_warm_client_have_connections_of_their_own(script, aws):
+    assert read_own(aws, "parent", 5) == []
+    warm = {asked.client for asked in script.asked}
+    children = [in_child(lambda who=who: read_own(aws, f"child-{who}", 40)) for who in range(8)]
+    wrong = read_own(aws, "parent", 40)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    assert wrong == []
+    users = {}
+    for asked in script.asked:
+        users.setdefault(asked.client, set()).add(asked.path.split("/")[2])
+    assert all(len(names) == 1 for names in users.values())
+    assert all(users[client] == {"parent"} for client in warm)
+    assert len(set.union(*users.values())) == 9
+
+
+def spawned(pickled, answers):
+    bucket = pickle.loads(pickled)
+    answers.put(read_own(bucket, "spawned", 10))
+
+
+def test_a_spawned_process_uses_what_was_pickled(aws):
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=spawned, args=(pickle.dumps(aws), answers))
+    process.start()
+    assert answers.get(timeout=60) == []
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_what_is_pickled_is_the_same_there(tmp_path):
+    with CloudProviderFactory().create_provider("local", {"local_root": tmp_path}) as provider:
+        obj = provider.storage.buckets.create("a-bucket").objects.create("key").upload(b"content")
+        for each in (provider, obj.bucket, obj):
+            there = pickle.loads(pickle.dumps(each))
+            assert there == each
+            assert there is not each
+        assert there.content() == b"content"
+
+
+def run_threads(count, work):
+    """Run ``work(number)`` in many threads that begin together; return what went wrong."""
+    wrong, begin = [], threading.Barrier(count)
+
+    def run(number):
+        begin.wait()
+        try:
+            if found := work(number):
+                wrong.append(found)
+        except Exception as error:
+            wrong.append(repr(error))
+
+    size = threading.stack_size(256 * 1024)
+    try:
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        threading.stack_size(size)
+    return wrong
+
+
+def test_a_thousand_threads_on_one_provider_in_memory():
+    with CloudProviderFactory().create_provider("memory", {}) as provider:
+        bucket = provider.storage.buckets.create("a-bucket")
+
+        def work(number):
+            obj = bucket.objects.create(f"{number}").upload(f"{number}" * 100)
+            return obj.content() != f"{number}".encode() * 100
+
+        assert run_threads(1000, work) == []
+        assert len(list(bucket.objects)) == 1000
+
+
+def test_a_thousand_threads_on_one_client(script, aws):
+    assert run_threads(1000, lambda number: read_own(aws, f"{number}", 1)) == []
+    assert len({asked.path for asked in script.asked}) == 1000
+
+
+WORKER = """
+import signal, sys, threading
+from cloudbridge_store import CloudProviderFactory, TransferConfig
+root, where, work = sys.argv[1:]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+bucket = CloudProviderFactory().create_provider("local", {"local_root": root}).storage.buckets.get("a-bucket")
+parts = TransferConfig(threshold=1, part_size=1 << 20, max_concurrency=3)
+slowly = threading.Event()
+def progress(done, total):
+    if done > 4 << 20:
+        print("under way", flush=True)
+    slowly.wait(0.2)
+if work == "upload":
+    bucket.objects.create("object").upload(b"n" * (64 << 20), parts, progress=progress)
+elif work == "upload file":
+    bucket.objects.create("object").upload_from_file(where + "/source", parts, progress=progress)
+elif work == "download":
+    bucket.objects.get("large").download_to_file(where + "/target", parts, progress=progress)
+elif work == "directory":
+    bucket.download_directory(where + "/tree", "tree/", progress=progress)
+else:
+    run = lambda: bucket.objects.create("object").upload(b"n" * (64 << 20), parts, progress=progress)
+    threading.Thread(target=run, daemon=True).start()
+    threading.Event().wait(0.5)
+"""
+
+
+def litter(root, where):
+    found = [str(path) for path in where.rglob("*.part")]
+    return found + [str(path) for path in (root / ".cbs" / "uploads").glob("*/*")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("work", ["upload", "upload file", "download", "directory"])
+def test_a_signal_ends_it_soon_and_leaves_nothing(tmp_path, work, number):
+    root, where = tmp_path / "root", tmp_path / "where"
+    (where / "tree").mkdir(parents=True)
+    (where / "target").write_bytes(b"old")
+    with (where / "source").open("wb") as file:
+        file.truncate(64 << 20)
+    with CloudProviderFactory().create_provider("local", {"local_root": root, "local_fsync": False}) as provider:
+        bucket = provider.storage.buckets.create("a-bucket")
+        bucket.objects.create("object").upload(b"old")
+        bucket.objects.create("large").upload(b"n" * (64 << 20))
+        if work == "directory":
+            bucket.objects.upload_many({f"tree/{each}": b"n" * (2 << 20) for each in range(40)})
+        command = [sys.executable, "-c", WORKER, str(root), str(where), work]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout.readline() == "under way\n"
+        begun = time.monotonic()
+        process.send_signal(number)
+        process.communicate()
+        assert time.monotonic() - begun < PATIENCE
+        assert process.returncode in (-signal.SIGINT, 130, 143)
+        assert litter(root, where) == []
+        assert list(bucket.list_uploads()) == []
+        assert bucket.objects.get("object").content() == b"old"
+        assert (where / "target").read_bytes() == b"old"
+        assert {path.stat().st_size for path in (where / "tree").iterdir()} <= {2 << 20}
+
+
+def test_an_interpreter_that_ends_with_work_under_way_ends_soon(tmp_path):
+    root = tmp_path / "root"
+    with CloudProviderFactory().create_provider("local", {"local_root": root, "local_fsync": False}) as provider:
+        bucket = provider.storage.buckets.create("a-bucket")
+        bucket.objects.create("object").upload(b"old")
+        command = [sys.executable, "-c", WORKER, str(root), str(tmp_path), "exit"]
+        begun = time.monotonic()
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=60)
+        assert time.monotonic() - begun < PATIENCE + 3
+        assert bucket.objects.get("object").content() == b"old"
