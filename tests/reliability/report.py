@@ -11,28 +11,26 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from cloudbridge_store.testing.reliability.troubles import TROUBLES
-
-_NATURES = {trouble.name: trouble.nature for trouble in TROUBLES}
-
-
-def nature_of(cell):
-    """Return the nature of a cell's trouble; a cell reads ``operation: trouble, how often``."""
-    return _NATURES[cell.partition(": ")[2].rpartition(", ")[0]]
+_WIDTHS = (8, 8, 5, 7, 11)
 
 
 def rows(lines):
-    """Yield the rows of the table, in Markdown."""
+    """Yield the rows of the table, in reStructuredText: docs/reliability-table.inc."""
     played = Counter()
     for line in lines:
         cell = json.loads(line)
         came = "success" if cell["outcome"] == "success" else "error"
-        played[cell["provider"].removesuffix("Harness"), nature_of(cell["cell"]), came] += 1
-    yield "| provider | trouble | cells | success | typed error |"
-    yield "|---|---|---:|---:|---:|"
+        played[cell["provider"].removesuffix("Harness"), cell["nature"], came] += 1
+    rule = "  ".join("=" * width for width in _WIDTHS)
+    yield from (rule, _row("provider", "trouble", "cells", "success", "typed error"), rule)
     for provider, nature in sorted({key[:2] for key in played}):
         success, error = played[provider, nature, "success"], played[provider, nature, "error"]
-        yield f"| {provider} | {nature} | {success + error} | {success} | {error} |"
+        yield _row(provider, nature, success + error, success, error)
+    yield rule
+
+
+def _row(*cells):
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(map(str, cells), _WIDTHS, strict=True)).rstrip()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from botocore.exceptions import ClientError
@@ -37,6 +37,13 @@ class Answers:
         :param answer: botocore's AWSResponse.
         :raises ClientError: it is an error.
         """
+        # Raised from here, where no variable holds what a service may have echoed of a secret.
+        found = self._read(operation, answer)
+        if isinstance(found, ClientError):
+            raise found
+        return found
+
+    def _read(self, operation: Operation, answer: Any) -> dict[str, Any] | ClientError:
         if answer.status_code not in _PLAIN:
             return self._parse(operation, answer, answer.content)
         if operation.streams_output or (operation.only_headers and not answer.content):
@@ -49,17 +56,17 @@ class Answers:
             return self._read_page(operation, answer)
         return self._parse(operation, answer, answer.content)
 
-    def _read_page(self, operation: Operation, answer: Any) -> dict[str, Any]:
+    def _read_page(self, operation: Operation, answer: Any) -> dict[str, Any] | ClientError:
         found = read_entries(answer.content)
         if found is not None:
             page, entries = found
             parsed = self._parse(operation, answer, page)
-            if parsed.get("Contents") == [{}]:
+            if isinstance(parsed, dict) and parsed.get("Contents") == [{}]:
                 # The mark stands where botocore looks for entries, and is the only one.
                 return {**parsed, "Contents": entries}
         return self._parse(operation, answer, answer.content)
 
-    def _parse(self, operation: Operation, answer: Any, body: bytes) -> dict[str, Any]:
+    def _parse(self, operation: Operation, answer: Any, body: bytes) -> dict[str, Any] | ClientError:
         """Have botocore read an answer as a whole."""
         status = answer.status_code
         shape = operation.model.output_shape
@@ -70,17 +77,18 @@ class Answers:
         parsed: dict[str, Any] = self._parser.parse(response, shape)
         parsed["ResponseMetadata"]["RetryAttempts"] = 0
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            self._raise(operation, response, parsed)
+            return self._error(operation, response, parsed)
         return parsed
 
-    def _raise(self, operation: Operation, response: Mapping[str, Any], parsed: dict[str, Any]) -> NoReturn:
+    def _error(self, operation: Operation, response: Mapping[str, Any], parsed: dict[str, Any]) -> ClientError:
         code = parsed.get("Error", {}).get("Code")
         shape = operation.model.service_model.shape_for_error_code(code) if code is not None else None
         if shape is not None:
             parsed.update(self._parser.parse(response, shape))
         client = self._made_client()
         kind = client.exceptions.from_code(code) if client is not None else ClientError
-        raise kind(parsed, operation.name)
+        error: ClientError = kind(parsed, operation.name)
+        return error
 
 
 def _metadata(answer: Any, headers: Mapping[str, str]) -> dict[str, Any]:

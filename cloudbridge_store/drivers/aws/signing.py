@@ -10,6 +10,7 @@ from botocore.auth import SIGNED_HEADERS_BLACKLIST, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from cloudbridge_store.drivers.aws.streams import SentStream
+from cloudbridge_store.redaction import Secret, SecretBytes
 
 _MOST_KEYS = 8
 
@@ -84,14 +85,14 @@ class Signer(S3SigV4Auth):  # type: ignore[misc]
     def signature(self, string_to_sign: str, request: SignedRequest) -> str:
         """Sign with the key of the day."""
         day = request.context["timestamp"][:8]
-        name = (self.credentials.secret_key, self._region_name, day)
+        name = (Secret(self.credentials.secret_key), self._region_name, day)
         key = self._keys.get(name)
         if key is None:
             if len(self._keys) >= _MOST_KEYS:
                 self._keys.clear()
-            key = f"AWS4{self.credentials.secret_key}".encode()
+            key = SecretBytes(f"AWS4{self.credentials.secret_key}".encode())
             for step in (day, self._region_name, self._service_name, "aws4_request"):
-                key = self._sign(key, step)
+                key = SecretBytes(self._sign(key, step))
             self._keys[name] = key
         signed: str = self._sign(key, string_to_sign, hex=True)
         return signed

@@ -215,7 +215,7 @@ class FaultSuite:
         began = time.monotonic()
         result, failure = _run(scenario, stage)
         seconds, consumed = time.monotonic() - began, disturber.end()
-        _write_down(harness, cell, failure, consumed)
+        _write_down(harness, cell, failure)
         assert consumed, "the trouble never happened"
         assert consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
         assert seconds < LONGEST
@@ -244,10 +244,10 @@ def _compare(cell: Cell, stage: Stage, result: Any, failure: Exception | None) -
     assert scenario.unharmed(stage), "what was there is harmed"
 
 
-def _write_down(harness: ProviderHarness, cell: Cell, failure: Exception | None, consumed: int) -> None:
+def _write_down(harness: ProviderHarness, cell: Cell, failure: Exception | None) -> None:
     if not _REPORT:
         return
     came = "success" if failure is None else type(failure).__name__
-    line = {"provider": type(harness).__name__, "cell": str(cell), "outcome": came, "consumed": consumed}
+    line = {"provider": type(harness).__name__, "cell": str(cell), "nature": cell.trouble.nature, "outcome": came}
     with Path(_REPORT).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

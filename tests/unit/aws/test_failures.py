@@ -7,73 +7,18 @@ import socket
 import ssl
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
 
 import pytest
 
 pytest.importorskip("boto3")
+
+from servers.scripted import Script, failure
 
 from cloudbridge_store import CloudProviderFactory, RetryConfig, TransferConfig, errors
 from cloudbridge_store.testing.fixtures import offline_bucket
 
 NOW = "Sat, 21 Nov 2026 12:00:00 GMT"
 OBJECT = {"ETag": '"d41d8cd98f00b204e9800998ecf8427e"', "Last-Modified": NOW, "Content-Type": "text/plain"}
-
-
-class Asked(NamedTuple):
-    """One request as it arrived."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def region(self):
-        return re.search(r"Credential=[^/]+/\d+/([^/]*)/s3/", self.headers["authorization"])[1]
-
-
-class Script:
-    """A server: ``answer(asked)`` returns a status, headers and a body for each request."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.asked = []
-        script = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, self.path, headers, body)
-                script.asked.append(asked)
-                status, fields, content = script.answer(asked)
-                self.send_response(status)
-                for name, value in {"x-amz-request-id": "R1", "Content-Length": str(len(content)), **fields}.items():
-                    if value is not None:
-                        self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_one  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture
@@ -102,11 +47,6 @@ def connect():
     yield make
     for provider in providers:
         provider.close()
-
-
-def failure(status, code, **headers):
-    body = f"<Error><Code>{code}</Code><Message>said so</Message></Error>".encode()
-    return status, {"Content-Type": "application/xml", **headers}, body
 
 
 def in_region(region, code="PermanentRedirect", status=301, **headers):
