@@ -7,6 +7,7 @@ import os
 import pytest
 from servers.keeper import Keeper, ask
 from servers.process import Unavailable
+from servers.scripted import Script
 
 _KEEPER = pytest.StashKey[Keeper]()
 
@@ -49,3 +50,17 @@ def server(request):
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {kind}: {error}")
 
     return find
+
+
+@pytest.fixture
+def serve():
+    """Start servers that answer from a script: a function of a request."""
+    scripts = []
+
+    def start(answer):
+        scripts.append(Script(answer))
+        return scripts[-1]
+
+    yield start
+    for script in scripts:
+        script.close()

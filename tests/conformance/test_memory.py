@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
+from servers.inside import MemoryHarness
 
-from cloudbridge_store import CloudProviderFactory, ProviderList
-from cloudbridge_store.testing import ConformanceSuite, ProviderHarness
-
-
-class MemoryHarness(ProviderHarness):
-    """A namespace of its own."""
-
-    def __init__(self):
-        super().__init__()
-        self._namespace = f"conformance-{uuid.uuid4().hex}"
-
-    def make_provider(self, **overrides):
-        config = {"memory_namespace": self._namespace, **overrides}
-        return CloudProviderFactory().create_provider(ProviderList.MEMORY, config)
+from cloudbridge_store.testing import ConformanceSuite
 
 
 class TestMemory(ConformanceSuite):

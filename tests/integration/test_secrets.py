@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from servers.scripted import Script, failure
+from servers.scripted import failure
 
 import cloudbridge_store
 from cloudbridge_store import CloudProviderFactory
@@ -270,19 +270,6 @@ def make(watch):
     for provider in made:
         watch.see(f"{provider.name} in the end", *walk(provider))
         provider.close()
-
-
-@pytest.fixture
-def serve():
-    scripts = []
-
-    def start(answer):
-        scripts.append(Script(answer))
-        return scripts[-1]
-
-    yield start
-    for script in scripts:
-        script.close()
 
 
 def use(provider, watch, where):

@@ -12,26 +12,13 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from servers.scripted import Script, failure
+from servers.scripted import failure
 
 from cloudbridge_store import CloudProviderFactory, RetryConfig, TransferConfig, errors
 from cloudbridge_store.testing.fixtures import offline_bucket
 
 NOW = "Sat, 21 Nov 2026 12:00:00 GMT"
 OBJECT = {"ETag": '"d41d8cd98f00b204e9800998ecf8427e"', "Last-Modified": NOW, "Content-Type": "text/plain"}
-
-
-@pytest.fixture
-def serve():
-    scripts = []
-
-    def start(answer):
-        scripts.append(Script(answer))
-        return scripts[-1]
-
-    yield start
-    for script in scripts:
-        script.close()
 
 
 @pytest.fixture
