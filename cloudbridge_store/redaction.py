@@ -47,12 +47,16 @@ def hide(value: Any) -> Any:
 
 
 def unhide(value: Any) -> Any:
-    """Return what :func:`hide` was given, for a value that turned out to be none."""
+    """Return what :func:`hide` was given: of a value that turned out to be none, or where its ``repr`` has to tell."""
     if isinstance(value, Secret):
         return str(value)
+    if isinstance(value, SecretBytes):
+        return bytes(value)
     if isinstance(value, dict):
         return {name: unhide(each) for name, each in value.items()}
-    return [unhide(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [unhide(each) for each in value]
+    return tuple(unhide(each) for each in value) if type(value) is tuple else value
 
 
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"@]*(?:@[^/?#\s'\"@]*)*@")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cloudbridge_store.filesystem import open_directory, sync_directory
+from cloudbridge_store.redaction import unhide
 from cloudbridge_store.sinks import write_all
 
 if sys.platform != "win32":
@@ -171,7 +172,9 @@ class Journal:
 
     def digest(self, *values: object) -> str:
         """Return what stands for values that must not be readable. The journal must be open."""
-        return blake2b(repr(values).encode("utf-8", "surrogatepass"), key=self._salt, digest_size=16).hexdigest()
+        return blake2b(
+            repr(unhide(values)).encode("utf-8", "surrogatepass"), key=self._salt, digest_size=16
+        ).hexdigest()
 
     @property
     def _provider(self) -> str:

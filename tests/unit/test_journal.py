@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store import CloudProviderFactory, Encryption
 from cloudbridge_store.core.journal import RUBBISH_SECONDS, Journal, Record
 
 RECORD = Record("upload", "bucket", "dir/key", "/data/file", 100, 10, 1, 2, "digest", upload_id="id")
@@ -264,3 +264,11 @@ def test_two_accounts_of_one_service_do_not_see_each_others_transfers(tmp_path):
         with CloudProviderFactory().create_provider("aws", {**config, "journal": str(tmp_path)}) as provider:
             identities.add(provider.session.journal._identity)
     assert len(identities) == 2
+
+
+def test_two_keys_of_a_customer_are_two_uploads(tmp_path):
+    """Their repr is the same; what the journal compares is not."""
+    journal = Journal(tmp_path / "journal", b"identity")
+    assert journal.open(create=True)
+    digests = {journal.digest(1, ("customer", Encryption.customer(key * 32).key)) for key in (b"a", b"b")}
+    assert len(digests) == 2
