@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cloudbridge_store.drivers.base import (
     Body,
+    BucketInfo,
     ObjectInfo,
     Part,
     PutOptions,
@@ -108,15 +109,38 @@ def _settle_finish(doubt: Doubt) -> Verdict:
 
 
 def _settle_create(doubt: Doubt) -> Verdict:
-    session = doubt.session
-    try:
-        return Verdict("applied", session.call(session.driver.head_bucket, doubt.args[0]))
-    except NotFoundError:
+    found = _find_bucket(doubt)
+    if found is None:
         return NOT_APPLIED
+    created = found.created or _when_created(doubt.session, found.name)
+    if created is not None and not doubt.is_recent(created):
+        return NOT_APPLIED  # it was there before: the next attempt says so
+    return Verdict("applied", found)
 
 
 def _settle_delete_bucket(doubt: Doubt) -> Verdict:
-    return Verdict("applied") if _settle_create(doubt) is NOT_APPLIED else NOT_APPLIED
+    return Verdict("applied") if _find_bucket(doubt) is None else NOT_APPLIED
+
+
+def _find_bucket(doubt: Doubt) -> BucketInfo | None:
+    session = doubt.session
+    try:
+        return session.call(session.driver.head_bucket, doubt.args[0])
+    except NotFoundError:
+        return None
+
+
+def _when_created(session: Session, name: str) -> datetime | None:
+    """Return when a bucket was created, which many services say in their list only."""
+    token = None
+    while True:
+        page = session.call(session.driver.list_buckets, limit=session.capabilities.max_page, token=token)
+        for bucket in page.items:
+            if bucket.name == name:
+                return bucket.created
+        if page.token is None or page.token == token:
+            return None
+        token = page.token
 
 
 _SETTLERS: Mapping[str, tuple[Callable[[Doubt], Verdict], tuple[type[StoreError], ...]]] = {

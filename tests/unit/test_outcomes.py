@@ -192,6 +192,23 @@ def test_creating_a_bucket(faulty, fault):
     assert provider.storage.buckets.get("a-bucket") is not None
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_bucket_that_was_there_before_was_not_created_by_an_attempt_that_nobody_answered(faulty, told):
+    provider = faulty()
+    provider.storage.buckets.create("a-bucket")
+    inner = provider.driver._inner
+    head, listed = inner.head_bucket, inner.list_buckets
+    inner.head_bucket = lambda *given: long_ago(head(*given)) if told else head(*given)._replace(created=None)
+    inner.list_buckets = lambda **given: replace(page := listed(**given), items=[long_ago(each) for each in page.items])
+    provider.driver.faults.append(not_sent("create_bucket"))
+    with pytest.raises(errors.DuplicateResourceException):
+        provider.storage.buckets.create("a-bucket")
+
+
+def long_ago(bucket):
+    return bucket._replace(created=bucket.created - timedelta(hours=1))
+
+
 def test_a_bucket_that_exists_is_not_ones_own(faulty):
     provider = faulty()
     provider.storage.buckets.create("a-bucket")
