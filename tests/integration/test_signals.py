@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("boto3")
 
+from servers.readers import content, read_own, spawned
 from servers.scripted import Script
 
 from cloudbridge_store import CloudProviderFactory
@@ -22,10 +23,6 @@ from cloudbridge_store.testing.fixtures import offline_bucket
 
 PATIENCE = 5.0
 LAST_MODIFIED = "Sat, 21 Nov 2026 12:00:00 GMT"
-
-
-def content(path):
-    return (path.encode() + b"\n") * 500
 
 
 @pytest.fixture
@@ -46,12 +43,6 @@ def aws(script):
     config = {"aws_access_key": "AK", "aws_secret_key": "SK", "s3_endpoint_url": script.url, "s3_preset": "other"}
     with CloudProviderFactory().create_provider("aws", {**config, "s3_addressing_style": "path"}) as provider:
         yield offline_bucket(provider, "a-bucket")
-
-
-def read_own(bucket, who, count):
-    """Read objects of one's own; return those that held something else."""
-    keys = [f"{who}/{number}" for number in range(count)]
-    return [key for key in keys if bucket.objects.create(key).content() != content(f"/a-bucket/{key}")]
 
 
 def in_child(work):
@@ -80,11 +71,6 @@ def test_children_of_a_warm_client_have_connections_of_their_own(script, aws):
     assert all(len(names) == 1 for names in users.values())
     assert all(users[client] == {"parent"} for client in warm)
     assert len(set.union(*users.values())) == 9
-
-
-def spawned(pickled, answers):
-    bucket = pickle.loads(pickled)
-    answers.put(read_own(bucket, "spawned", 10))
 
 
 def test_a_spawned_process_uses_what_was_pickled(aws):
