@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 90
 """Seconds until a server must have started, and until it must have ended."""
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 
 class Unavailable(Exception):
@@ -47,6 +48,11 @@ class Server:
             else:
                 return
 
+    @property
+    def _log(self):
+        # Beside the directory, which the program removes when it ends.
+        return self.directory.with_name(f"{self.directory.name}.log")
+
     def arguments(self):
         """Prepare all that the program needs, and return its arguments behind the directory."""
         raise NotImplementedError
@@ -63,7 +69,7 @@ class Server:
     def _start(self):
         arguments = map(str, (self.directory, *self.arguments()))
         command = [self.python, "-P", "-W", "ignore", "-m", self.module, *arguments]
-        with open(self.directory / "log", "wb") as log:
+        with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -82,7 +88,7 @@ class Server:
             # In this order: on a port that was taken meanwhile, somebody else answers.
             ready = self.is_ready()
             if self._process.poll() is not None:
-                said = (self.directory / "log").read_text(errors="replace")
+                said = self._log.read_text(errors="replace")
                 raise RuntimeError(f"{self.module} did not start: {said[-4000:]}")
             if time.monotonic() > limit:
                 raise RuntimeError(f"{self.module} did not answer within {PATIENCE} s")
@@ -105,6 +111,7 @@ class Server:
                 self._process.kill()
                 self._process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
 
 
 def _memory():
@@ -114,11 +121,20 @@ def _memory():
 
 def free_ports(count):
     """Return ports of this machine that nobody listens on, each another."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    taken = [_take_port() for _ in range(count)]
     ports = [each.getsockname()[1] for each in taken]
     for each in taken:
         each.close()
     return ports
+
+
+def _take_port():
+    # Not one of those that the kernel gives to connections, of which the tests open thousands meanwhile.
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", random.randrange(15_000, 30_000)))
+        except OSError:
+            continue
 
 
 def answers(port):
