@@ -1,13 +1,28 @@
-"""Arithmetic on checksums: the CRC-32 of a whole from the CRC-32s of its parts, without reading it again."""
+"""Arithmetic on checksums: those of a whole from those of its parts, without reading it again."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 # A CRC is a remainder in GF(2)[x] modulo this polynomial (ISO 3309), lowest power in the highest bit. Appending n bytes
 # multiplies the remainder of what came before by x^(8n). zlib does the same in crc32_combine(), which Python lacks.
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
+
+
+_MD5 = re.compile("[0-9a-f]{32}")
+
+
+def composite_etag(etags: Iterable[str]) -> str | None:
+    """Return the ETag that S3 gives an object whose parts have these, in their order; ``None`` if one is no MD5."""
+    parts = list(etags)
+    if not all(map(_MD5.fullmatch, parts)):
+        return None
+    digests = b"".join(map(bytes.fromhex, parts))
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def combine_crc32(first: int, second: int, second_size: int) -> int:

@@ -56,6 +56,10 @@ class MultipartUpload:
         return self.bucket.provider.session
 
     @property
+    def _names(self) -> tuple[str, str, str]:
+        return self.bucket.name, self.object_name, self.id
+
+    @property
     def name(self) -> str:
         """The name of the object it will be."""
         return self.object_name
@@ -71,13 +75,12 @@ class MultipartUpload:
             raise InvalidValueException("part_number", part_number, f"at most {most} on this provider")
         source = open_data(data)
         body = source if isinstance(source, Body) else BytesBody(b"".join(source))
-        names = (self.bucket.name, self.object_name, self.id)
-        part = self._session.call(self._session.driver.upload_part, *names, part_number, body, self._options)
+        part = self._session.call(self._session.driver.upload_part, *self._names, part_number, body, self._options)
         return UploadPart(part.number, part.etag, part.size)
 
     def list_parts(self) -> list[UploadPart]:
         """Return the parts that the service has, by number. :raises UploadNotFoundError: it is over."""
-        parts = self._session.call(self._session.driver.list_parts, self.bucket.name, self.object_name, self.id)
+        parts = self._session.call(self._session.driver.list_parts, *self._names)
         return [UploadPart(part.number, part.etag, part.size) for part in parts]
 
     def complete(self, parts: Sequence[UploadPart] | None = None) -> BucketObject:
@@ -89,18 +92,16 @@ class MultipartUpload:
         if not chosen:
             raise InvalidValueException("parts", parts, "at least one part")
         ordered = [Part(part.part_number, part.etag, part.size) for part in sorted(chosen, key=_number)]
-        names = (self.bucket.name, self.object_name, self.id)
-        self._session.call(self._session.driver.finish_upload, *names, ordered, self._options)
+        self._session.call(self._session.driver.finish_upload, *self._names, ordered, self._options)
         self._open = False
-        self._session.end_doubt(*names)
+        self._session.end_doubt(*self._names)
         return self.bucket.objects.create(self.object_name, encryption=self._options.encryption)
 
     def abort(self) -> None:
         """Discard it and its parts; may be called again."""
         self._open = False
-        names = (self.bucket.name, self.object_name, self.id)
-        self._session.call(self._session.driver.abort_upload, *names)
-        self._session.end_doubt(*names)
+        self._session.call(self._session.driver.abort_upload, *self._names)
+        self._session.end_doubt(*self._names)
 
     def __enter__(self) -> Self:
         return self

@@ -7,18 +7,18 @@ added to objects for that.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from cloudbridge_store.checksums import composite_etag
 from cloudbridge_store.drivers.base import (
+    READ_ALL,
     Body,
     BucketInfo,
     ObjectInfo,
-    Part,
+    Page,
     PutOptions,
     ReadOptions,
     Stored,
@@ -32,13 +32,13 @@ from cloudbridge_store.errors import (
     StoreError,
     UploadNotFoundError,
 )
+from cloudbridge_store.results import every_item
 
 if TYPE_CHECKING:
     from cloudbridge_store.core.session import Session
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far this machine's clock may be ahead of the service's for a time to count as "since then"."""
-_MD5 = re.compile("[0-9a-f]{32}")
 
 
 class Verdict(NamedTuple):
@@ -74,19 +74,22 @@ def _settle_put(doubt: Doubt) -> Verdict:
     found = _find(doubt, bucket, key, ReadOptions(customer_key=options.customer_key))
     if found is None:
         return NOT_APPLIED
-    if _holds(found, body):
-        return _applied(found) if doubt.is_recent(found.modified) else UNKNOWN
-    return NOT_APPLIED if found.etag == options.if_match else UNKNOWN
+    return _judge(doubt, found, options, same=_holds(found, body))
 
 
 def _settle_copy(doubt: Doubt) -> Verdict:
     bucket, key, to_bucket, to_key, options = doubt.args
     options = options or PutOptions()
-    source = _find(doubt, bucket, key, doubt.kwargs.get("source", ReadOptions()))
+    source = _find(doubt, bucket, key, doubt.kwargs.get("source", READ_ALL))
     found = _find(doubt, to_bucket, to_key, ReadOptions(customer_key=options.customer_key))
     if found is None:
         return NOT_APPLIED
-    if source is not None and _same(source, found):
+    return _judge(doubt, found, options, same=source is not None and _same(source, found))
+
+
+def _judge(doubt: Doubt, found: ObjectInfo, options: PutOptions, *, same: bool) -> Verdict:
+    """Say what an object means whose content is, or is not, the one that was written."""
+    if same:
         return _applied(found) if doubt.is_recent(found.modified) else UNKNOWN
     return NOT_APPLIED if found.etag == options.if_match else UNKNOWN
 
@@ -103,9 +106,8 @@ def _settle_finish(doubt: Doubt) -> Verdict:
     found = _find(doubt, bucket, key, ReadOptions(customer_key=options.customer_key))
     if found is None or found.size != sum(part.size for part in parts):
         return UNKNOWN
-    if found.etag == composite_etag(parts):
-        return _applied(found)
-    return _applied(found) if doubt.is_recent(found.modified) else UNKNOWN
+    certain = found.etag == composite_etag(part.etag for part in parts)
+    return _applied(found) if certain or doubt.is_recent(found.modified) else UNKNOWN
 
 
 def _settle_create(doubt: Doubt) -> Verdict:
@@ -132,15 +134,15 @@ def _find_bucket(doubt: Doubt) -> BucketInfo | None:
 
 def _when_created(session: Session, name: str) -> datetime | None:
     """Return when a bucket was created, which many services say in their list only."""
-    token = None
-    while True:
-        page = session.call(session.driver.list_buckets, limit=session.capabilities.max_page, token=token)
-        for bucket in page.items:
-            if bucket.name == name:
-                return bucket.created
-        if page.token is None or page.token == token:
-            return None
-        token = page.token
+
+    def fetch(limit: int, token: str | None) -> Page[BucketInfo]:
+        return session.call(session.driver.list_buckets, limit=limit, token=token)
+
+    def same(bucket: BucketInfo) -> BucketInfo:
+        return bucket
+
+    buckets = every_item(fetch, same, size=session.capabilities.max_page)
+    return next((bucket.created for bucket in buckets if bucket.name == name), None)
 
 
 _SETTLERS: Mapping[str, tuple[Callable[[Doubt], Verdict], tuple[type[StoreError], ...]]] = {
@@ -200,14 +202,6 @@ def _same(one: ObjectInfo, other: ObjectInfo) -> bool:
     first, second = one.checksums or {}, other.checksums or {}
     both = first.keys() & second.keys()
     return one.etag == other.etag if not both else all(first[name] == second[name] for name in both)
-
-
-def composite_etag(parts: list[Part]) -> str | None:
-    """Return the ETag that S3 gives an object of these parts; ``None`` where their ETags are no MD5s."""
-    if not all(_MD5.fullmatch(part.etag) for part in parts):
-        return None
-    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def abort_twins(

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.harnesses import MotoHarness, OtherHarness
+from servers.suites import OnServer
 
 from cloudbridge_store.testing import ConformanceSuite
 
 
-class TestAws(ConformanceSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with MotoHarness(server("moto")) as harness:
-            yield harness
+class TestAws(OnServer, ConformanceSuite):
+    kind = MotoHarness
 
 
-class TestOther(ConformanceSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with OtherHarness(server("moto")) as harness:
-            yield harness
+class TestOther(OnServer, ConformanceSuite):
+    kind = OtherHarness

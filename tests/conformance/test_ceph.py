@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from servers.harnesses import AuroraHarness, CephHarness, CephTlsHarness
+from servers.suites import OnServer
 
 from cloudbridge_store import Encryption
 from cloudbridge_store.errors import InvalidRequestError, UnsupportedOperationError
@@ -46,27 +47,15 @@ class CephSuite(ConformanceSuite):
         assert upload.bucket.objects.create(upload.object_name).content() == piece + b"2"
 
 
-class TestCeph(CephSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with CephHarness(server("ceph")) as harness:
-            yield harness
+class TestCeph(OnServer, CephSuite):
+    kind = CephHarness
 
 
-class TestCephByTls(CephSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with CephTlsHarness(server("ceph")) as harness:
-            yield harness
+class TestCephByTls(OnServer, CephSuite):
+    kind = CephTlsHarness
 
 
-class TestAuroraObjects(BucketSuite, UploadSuite, ListingSuite, UrlSuite):
+class TestAuroraObjects(OnServer, BucketSuite, UploadSuite, ListingSuite, UrlSuite):
     """Ceph is what AuroraObjects runs on; these subjects are where its preset differs."""
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with AuroraHarness(server("ceph")) as harness:
-            yield harness
+    kind = AuroraHarness

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.inside import LocalHarness, PlainHarness
+from servers.suites import Inside
 
 from cloudbridge_store.testing import ConformanceSuite
 
 
-class TestEncoded(ConformanceSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls):
-        with LocalHarness() as harness:
-            yield harness
+class TestEncoded(Inside, ConformanceSuite):
+    kind = LocalHarness
 
 
-class TestPlain(ConformanceSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls):
-        with PlainHarness() as harness:
-            yield harness
+class TestPlain(Inside, ConformanceSuite):
+    kind = PlainHarness

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.inside import MemoryHarness
+from servers.suites import Inside
 
 from cloudbridge_store.testing import ConformanceSuite
 
 
-class TestMemory(ConformanceSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls):
-        with MemoryHarness() as harness:
-            yield harness
+class TestMemory(Inside, ConformanceSuite):
+    kind = MemoryHarness

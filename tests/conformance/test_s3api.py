@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.harnesses import SwiftHarness
+from servers.suites import OnServer
 
 from cloudbridge_store.testing import ConformanceSuite
 
 
-class TestSwiftS3(ConformanceSuite):
+class TestSwiftS3(OnServer, ConformanceSuite):
     """The suite, but for a fault of Swift: to its S3 API an upload that was completed is still there."""
+
+    kind = SwiftHarness
 
     def test_upload_is_over_when_completed(self, upload):
         upload.complete([upload.upload_part(1, b"1")])
         upload.abort()
         assert upload.bucket.objects.create(upload.object_name).content() == b"1"
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with SwiftHarness(server("swift")) as harness:
-            yield harness

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.inside import LocalHarness, MemoryHarness
+from servers.suites import Inside
 
 from cloudbridge_store.testing.reliability import FaultSuite
 
 
-class TestMemoryFaults(FaultSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls):
-        with MemoryHarness() as harness:
-            yield harness
+class TestMemoryFaults(Inside, FaultSuite):
+    kind = MemoryHarness
 
 
-class TestLocalFaults(FaultSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls):
-        with LocalHarness() as harness:
-            yield harness
+class TestLocalFaults(Inside, FaultSuite):
+    kind = LocalHarness

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from servers.harnesses import MotoHarness, SwiftHarness
+from servers.suites import OnServer
 
 from cloudbridge_store.testing.reliability import FaultSuite
 
 
-class TestMotoFaults(FaultSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with MotoHarness(server("moto")) as harness:
-            yield harness
+class TestMotoFaults(OnServer, FaultSuite):
+    kind = MotoHarness
 
 
-class TestSwiftFaults(FaultSuite):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def harness(cls, server):
-        with SwiftHarness(server("swift")) as harness:
-            yield harness
+class TestSwiftFaults(OnServer, FaultSuite):
+    kind = SwiftHarness

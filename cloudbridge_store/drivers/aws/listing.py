@@ -39,22 +39,20 @@ def list_objects(
     service: Service, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int, token: str | None
 ) -> Page[ObjectInfo]:
     """List objects by the call that the service has."""
-    common = {
-        "Bucket": bucket,
-        "Prefix": prefix or None,
-        "Delimiter": delimiter or None,
-        "MaxKeys": max(1, min(limit, MAX_PAGE)),
-        "EncodingType": "url" if service.preset.list_url_encode else None,
-    }
     if service.preset.list_version == 1:
-        answer = service.send("list_objects", Marker=token or start_after or None, **common)
+        operation, place = "list_objects", {"Marker": token or start_after or None}
     else:
-        answer = service.send(
-            "list_objects_v2", StartAfter=None if token else start_after or None, ContinuationToken=token, **common
-        )
-    # A page of HTML can be well-formed XML; it says nothing about being the last.
-    truncated = require(answer, "IsTruncated")
-    encoded = answer.get("EncodingType") == "url"
+        place = {"StartAfter": None if token else start_after or None, "ContinuationToken": token}
+        operation = "list_objects_v2"
+    answer, encoded, truncated = ask_page(
+        service,
+        operation,
+        Bucket=bucket,
+        Prefix=prefix or None,
+        Delimiter=delimiter or None,
+        MaxKeys=max(1, min(limit, MAX_PAGE)),
+        **place,
+    )
     items = [_object(each, encoded=encoded) for each in answer.get("Contents", ())]
     prefixes = [plain_text(each["Prefix"], encoded=encoded) for each in answer.get("CommonPrefixes", ())]
     return Page(items, _next_token(answer, items, prefixes, encoded=encoded) if truncated else None, prefixes)
@@ -89,6 +87,15 @@ def _next_token(answer: Mapping[str, Any], items: list[ObjectInfo], prefixes: li
     return max([*last, *(f"{each}{_LAST_CHARACTER}" for each in prefixes[-1:])])
 
 
+def ask_page(service: Service, operation: str, **parameters: Any) -> tuple[dict[str, Any], bool, bool]:
+    """Return a page, whether the keys in it are URL-encoded, and whether more follows."""
+    encoding = "url" if service.preset.list_url_encode else None
+    answer = service.send(operation, EncodingType=encoding, **parameters)
+    # A page of HTML can be well-formed XML; it says nothing about being the last.
+    truncated = bool(require(answer, "IsTruncated"))
+    return answer, answer.get("EncodingType") == "url", truncated
+
+
 def split_markers(token: str | None) -> tuple[str | None, str | None]:
     """Return the two markers that a token holds."""
     key, _, marker = (token or "").partition(_SEPARATOR)
@@ -103,17 +110,15 @@ def join_markers(key: str, marker: str) -> str:
 def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:
     """List unfinished uploads; a token holds both markers."""
     key, upload_id = split_markers(token)
-    answer = service.send(
+    answer, encoded, truncated = ask_page(
+        service,
         "list_multipart_uploads",
         Bucket=bucket,
         Prefix=prefix or None,
         MaxUploads=max(1, min(limit, MAX_PAGE)),
         KeyMarker=key,
         UploadIdMarker=upload_id,
-        EncodingType="url" if service.preset.list_url_encode else None,
     )
-    truncated = require(answer, "IsTruncated")
-    encoded = answer.get("EncodingType") == "url"
     items = [
         UploadInfo(each["UploadId"], plain_text(each["Key"], encoded=encoded), each.get("Initiated"))
         for each in answer.get("Uploads", ())

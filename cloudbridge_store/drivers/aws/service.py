@@ -105,12 +105,11 @@ class Service:
 
     def _carry_out(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            if self._direct is not None and not self._maker.hooked:
-                answer = self._direct.send(operation, given)
-            else:
-                answer = None
+            direct = None if self._maker.hooked else self._direct
+            answer: dict[str, Any] | None = direct.send(operation, given) if direct is not None else None
             if answer is None:
                 answer = getattr(self.client, operation)(**given)
+                assert answer is not None
         except HTTPClientError as error:
             # What the body raised while it was sent is not the connection's fault.
             cause = error.kwargs.get("error")
@@ -119,7 +118,7 @@ class Service:
             raise
         if "Body" not in answer:
             refuse_page(answer)
-        return dict(answer)
+        return answer
 
     def accepted(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that an operation knows; its name is the protocol's, such as ``UploadPart``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cloudbridge_store.checksums import composite_etag
 from cloudbridge_store.drivers.aws.encryption import unlocking
 from cloudbridge_store.drivers.aws.errors import code_of
 from cloudbridge_store.drivers.aws.service import Service
@@ -25,8 +25,6 @@ from cloudbridge_store.drivers.aws.translate import (
 )
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
 from cloudbridge_store.errors import IntegrityError, InvalidRequestError, UploadNotFoundError
-
-_MD5 = re.compile("[0-9a-f]{32}")
 
 
 def digest(service: Service, body: Body) -> dict[str, str]:
@@ -121,10 +119,9 @@ def _compare_etag(service: Service, answer: dict[str, Any], parts: Sequence[Part
     etag = etag_of(answer)
     if not service.preset.multipart_etag_is_md5 or encrypted(answer):
         return etag
-    if not re.fullmatch("[0-9a-f]{32}-[0-9]+|", etag) or not all(_MD5.fullmatch(part.etag) for part in parts):
+    expected = composite_etag(part.etag for part in parts)
+    if expected is None or not re.fullmatch("[0-9a-f]{32}-[0-9]+|", etag):
         return etag
-    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
-    expected = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
     if etag not in ("", expected):
         raise IntegrityError(f"the object has the ETag {etag}, its parts make {expected}", outcome="applied")
     return expected

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from cloudbridge_store.drivers.aws.listing import MAX_PAGE, join_markers, plain_text, split_markers
+from cloudbridge_store.drivers.aws.listing import MAX_PAGE, ask_page, join_markers, plain_text, split_markers
 from cloudbridge_store.drivers.aws.service import Service
 from cloudbridge_store.drivers.aws.translate import require
 from cloudbridge_store.drivers.base import ObjectInfo, Page, VersionInfo
@@ -15,17 +15,15 @@ from cloudbridge_store.drivers.base import ObjectInfo, Page, VersionInfo
 def list_versions(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[VersionInfo]:
     """List versions and delete markers by key, the newest first."""
     key, version = split_markers(token)
-    answer = service.send(
+    answer, encoded, truncated = ask_page(
+        service,
         "list_object_versions",
         Bucket=bucket,
         Prefix=prefix or None,
         MaxKeys=max(1, min(limit, MAX_PAGE)),
         KeyMarker=key,
         VersionIdMarker=version,
-        EncodingType="url" if service.preset.list_url_encode else None,
     )
-    truncated = require(answer, "IsTruncated")
-    encoded = answer.get("EncodingType") == "url"
     # The answer holds both in one order, of which botocore makes two lists.
     entries = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
     entries.sort(key=itemgetter("LastModified"), reverse=True)
