@@ -31,7 +31,9 @@ the class is that one too, so ``except FileNotFoundError`` works::
         │   └── UploadNotFoundError
         ├── DuplicateResourceException (FileExistsError)
         ├── ConflictError                              the state of the store forbids it now
-        │   └── BucketNotEmptyError
+        │   ├── BucketNotEmptyError
+        │   ├── BeingDeletedError                      its deletion is not over yet; later the name is free
+        │   └── LockedError                            a lease, a hold or a retention period forbids it
         ├── PreconditionFailedError                    if_match or if_none_match did not hold
         │   └── ObjectChangedError                     replaced while it was being read
         ├── NotModifiedError                           a conditional read found nothing new
@@ -280,6 +282,14 @@ class ConflictError(StoreError):
 
 class BucketNotEmptyError(ConflictError):
     """Only an empty bucket can be deleted."""
+
+
+class BeingDeletedError(ConflictError):
+    """A bucket of that name is still being deleted; once that is over, the name can be used again."""
+
+
+class LockedError(ConflictError):
+    """A lease, a legal hold or a retention period forbids changing it."""
 
 
 class PreconditionFailedError(StoreError):
