@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from own_client import OwnClient
+
 KEY, SECRET, REGION = "AKIDEXAMPLE", "secret-of-the-benchmark", "us-east-1"
 
 
@@ -74,48 +76,17 @@ class Boto3Tuned(Boto3):
         self.client.download_file(bucket, name, str(path), Config=self._transfer())
 
 
-class Ours:
+class Ours(OwnClient):
     """cloudbridge_store, with its preset for MinIO."""
 
     preset = "minio"
     more: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, url: str) -> None:
-        from cloudbridge_store import CloudProviderFactory
-
         keys = {"aws_access_key": KEY, "aws_secret_key": SECRET, "aws_region_name": REGION}
-        config = {"s3_endpoint_url": url, "s3_preset": self.preset, "s3_checksum": "crc32", **keys, **self.more}
-        self.provider = CloudProviderFactory().create_provider("aws", config)
-
-        self.buckets: dict[str, Any] = {}
-
-    def objects(self, bucket: str) -> Any:
-        if bucket not in self.buckets:
-            self.buckets[bucket] = self.provider.storage.buckets.get(bucket)
-        return self.buckets[bucket].objects
-
-    def put(self, name: str, data: bytes) -> None:
-        self.objects("bucket").create(name).upload(data)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        data: bytes = self.objects(bucket).create(name).content()
-        return data
-
-    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
-        data: bytes = self.objects(bucket).create(name).read_range(start, size)
-        return data
-
-    def count(self, bucket: str) -> int:
-        return sum(1 for _ in self.objects(bucket))
-
-    def copy(self, name: str, to: str) -> None:
-        self.objects("bucket").create(name).copy_to("bucket", to)
-
-    def up(self, path: Path, name: str) -> None:
-        self.objects("bucket").create(name).upload_from_file(path)
-
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.objects(bucket).create(name).download_to_file(path)
+        super().__init__(
+            "aws", {"s3_endpoint_url": url, "s3_preset": self.preset, "s3_checksum": "crc32", **keys, **self.more}
+        )
 
 
 class OursThroughTheClient(Ours):
