@@ -1,0 +1,151 @@
+"""Clients of Azure Blob that services.py compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from own_client import OwnClient
+
+Facts = Mapping[str, str]
+
+
+class Sdk:
+    """azure-storage-blob as it comes."""
+
+    def __init__(self, server: Facts) -> None:
+        from azure.storage.blob import BlobServiceClient
+
+        self.client = BlobServiceClient(server["url"], server["key"])
+
+    def blob(self, bucket: str, name: str) -> Any:
+        return self.client.get_blob_client(bucket, name)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.blob("bucket", name).upload_blob(data, overwrite=True)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        data: bytes = self.blob(bucket, name).download_blob().readall()
+        return data
+
+    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
+        data: bytes = self.blob(bucket, name).download_blob(start, size).readall()
+        return data
+
+    def count(self, bucket: str) -> int:
+        return sum(1 for _ in self.client.get_container_client(bucket).list_blobs())
+
+    def copy(self, name: str, to: str) -> None:
+        self.blob("bucket", to).start_copy_from_url(self.blob("bucket", name).url)
+
+    def up(self, path: Path, name: str) -> None:
+        with open(path, "rb") as file:
+            self.blob("bucket", name).upload_blob(file, overwrite=True, max_concurrency=5)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        with open(path, "wb") as file:
+            self.blob(bucket, name).download_blob(max_concurrency=5).readinto(file)
+
+
+class SdkChecked(Sdk):
+    """The same with MD5s in both directions, which is what this library does."""
+
+    def put(self, name: str, data: bytes) -> None:
+        self.blob("bucket", name).upload_blob(data, overwrite=True, validate_content=True)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        data: bytes = self.blob(bucket, name).download_blob(validate_content=True).readall()
+        return data
+
+    def up(self, path: Path, name: str) -> None:
+        with open(path, "rb") as file:
+            self.blob("bucket", name).upload_blob(file, overwrite=True, max_concurrency=5, validate_content=True)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        with open(path, "wb") as file:
+            self.blob(bucket, name).download_blob(max_concurrency=5, validate_content=True).readinto(file)
+
+
+class Ours(OwnClient):
+    """cloudbridge_store."""
+
+    def __init__(self, server: Facts) -> None:
+        keys = {"azure_storage_account": server["account"], "azure_storage_key": server["key"]}
+        super().__init__("azure", {"azure_endpoint_url": server["url"], **keys})
+
+
+class Adlfs:
+    """adlfs."""
+
+    def __init__(self, server: Facts) -> None:
+        from adlfs import AzureBlobFileSystem
+
+        names = {"AccountName": "account", "AccountKey": "key", "BlobEndpoint": "url"}
+        text = ";".join(f"{name}={server[fact]}" for name, fact in names.items())
+        self.system = AzureBlobFileSystem(connection_string=f"DefaultEndpointsProtocol=http;{text};")
+
+    def put(self, name: str, data: bytes) -> None:
+        self.system.pipe_file(f"bucket/{name}", data)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        data: bytes = self.system.cat_file(f"{bucket}/{name}")
+        return data
+
+    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
+        data: bytes = self.system.cat_file(f"{bucket}/{name}", start=start, end=start + size)
+        return data
+
+    def count(self, bucket: str) -> int:
+        return len(self.system.find(bucket))
+
+    def copy(self, name: str, to: str) -> None:
+        self.system.cp_file(f"bucket/{name}", f"bucket/{to}")
+
+    def up(self, path: Path, name: str) -> None:
+        self.system.put_file(str(path), f"bucket/{name}", overwrite=True)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        self.system.get_file(f"{bucket}/{name}", str(path))
+
+
+class Libcloud:
+    """Apache Libcloud."""
+
+    def __init__(self, server: Facts) -> None:
+        from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
+
+        at = urlsplit(server["url"])
+        self.driver = AzureBlobsStorageDriver(
+            key=server["account"], secret=server["key"], secure=False, host=at.hostname, port=at.port
+        )
+
+    def container(self, bucket: str) -> Any:
+        from libcloud.storage.base import Container
+
+        return Container(bucket, {}, self.driver)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.driver.upload_object_via_stream(iter([data]), self.container("bucket"), name)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        return b"".join(self.driver.download_object_as_stream(self.driver.get_object(bucket, name)))
+
+    def count(self, bucket: str) -> int:
+        return sum(1 for _ in self.driver.iterate_container_objects(self.container(bucket)))
+
+    def up(self, path: Path, name: str) -> None:
+        self.driver.upload_object(str(path), self.container("bucket"), name)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        self.driver.download_object(self.driver.get_object(bucket, name), str(path), overwrite_existing=True)
+
+
+CLIENTS: dict[str, Callable[[Facts], Any]] = {
+    "azure-storage-blob": Sdk,
+    "azure-storage-blob, MD5": SdkChecked,
+    "cloudbridge_store": Ours,
+    "adlfs": Adlfs,
+    "libcloud": Libcloud,
+}

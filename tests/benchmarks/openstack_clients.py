@@ -1,0 +1,165 @@
+"""Clients of OpenStack Swift that services.py compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from own_client import OwnClient
+
+Facts = Mapping[str, str]
+
+
+class Swiftclient:
+    """python-swiftclient. It compares no checksum by itself."""
+
+    def __init__(self, server: Facts) -> None:
+        from swiftclient.client import Connection
+
+        self.client = Connection(server["auth_url"], server["user"], server["password"])
+
+    def put(self, name: str, data: bytes) -> None:
+        self.client.put_object("bucket", name, data)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        data: bytes = self.client.get_object(bucket, name)[1]
+        return data
+
+    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
+        asked = {"Range": f"bytes={start}-{start + size - 1}"}
+        data: bytes = self.client.get_object(bucket, name, headers=asked)[1]
+        return data
+
+    def count(self, bucket: str) -> int:
+        return len(self.client.get_container(bucket, full_listing=True)[1])
+
+    def copy(self, name: str, to: str) -> None:
+        self.client.copy_object("bucket", name, f"/bucket/{to}")
+
+    def up(self, path: Path, name: str) -> None:
+        with open(path, "rb") as file:
+            self.client.put_object("bucket", name, file, content_length=path.stat().st_size, chunk_size=2**20)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        with open(path, "wb") as file:
+            file.writelines(self.client.get_object(bucket, name, resp_chunk_size=2**20)[1])
+
+
+class Sdk:
+    """openstacksdk's own calls, which add the MD5 and SHA-256 of what they send to its metadata."""
+
+    def __init__(self, server: Facts) -> None:
+        import openstack
+        import swiftclient.client
+
+        # Its session knows no authentication of version 1.
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        self.client = openstack.connect(
+            auth_type="admin_token", auth={"endpoint": url, "token": token}, object_store_endpoint_override=url
+        ).object_store
+
+    def put(self, name: str, data: bytes) -> None:
+        self.client.upload_object(container="bucket", name=name, data=data)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        data: bytes = self.client.download_object(name, container=bucket)
+        return data
+
+    def count(self, bucket: str) -> int:
+        return sum(1 for _ in self.client.objects(bucket))
+
+    def up(self, path: Path, name: str) -> None:
+        self.client.upload_object(container="bucket", name=name, filename=str(path))
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        with open(path, "wb") as file:
+            file.writelines(self.client.stream_object(name, bucket, chunk_size=2**20))
+
+
+class Ours(OwnClient):
+    """cloudbridge_store."""
+
+    def __init__(self, server: Facts) -> None:
+        keys = {"os_username": server["user"], "os_password": server["password"]}
+        super().__init__("openstack", {"os_auth_url": server["auth_url"], "os_auth_version": 1, **keys})
+
+
+class Libcloud:
+    """Apache Libcloud."""
+
+    def __init__(self, server: Facts) -> None:
+        import swiftclient.client
+        from libcloud.storage.drivers.cloudfiles import OpenStackSwiftStorageDriver
+
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        self.driver = OpenStackSwiftStorageDriver(
+            server["user"],
+            server["password"],
+            secure=False,
+            ex_force_auth_url=server["auth_url"],
+            ex_force_auth_version="1.0",
+            ex_force_base_url=url,
+            ex_force_auth_token=token,
+        )
+
+    def container(self, bucket: str) -> Any:
+        from libcloud.storage.base import Container
+
+        return Container(bucket, {}, self.driver)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.driver.upload_object_via_stream(iter([data]), self.container("bucket"), name)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        return b"".join(self.driver.download_object_as_stream(self.driver.get_object(bucket, name)))
+
+    def count(self, bucket: str) -> int:
+        return sum(1 for _ in self.driver.iterate_container_objects(self.container(bucket)))
+
+    def up(self, path: Path, name: str) -> None:
+        self.driver.upload_object(str(path), self.container("bucket"), name)
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        self.driver.download_object(self.driver.get_object(bucket, name), str(path), overwrite_existing=True)
+
+
+class CloudBridge:
+    """CloudBridge, which stores by python-swiftclient."""
+
+    def __init__(self, server: Facts) -> None:
+        import swiftclient.client
+        from cloudbridge.factory import CloudProviderFactory
+
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        names = ("os_auth_url", "os_username", "os_password", "os_project_name", "os_region_name")
+        config = {**dict.fromkeys(names, "none"), "os_storage_url": url, "os_auth_token": token}
+        self.provider = CloudProviderFactory().create_provider("openstack", config)
+
+    def objects(self, bucket: str) -> Any:
+        return self.provider.storage.buckets.get(bucket).objects
+
+    def put(self, name: str, data: bytes) -> None:
+        self.objects("bucket").create(name).upload(data)
+
+    def get(self, bucket: str, name: str) -> bytes:
+        return b"".join(self.objects(bucket).get(name).iter_content())
+
+    def count(self, bucket: str) -> int:
+        return sum(1 for _ in self.objects(bucket))
+
+    def up(self, path: Path, name: str) -> None:
+        self.objects("bucket").create(name).upload_from_file(str(path))
+
+    def down(self, bucket: str, name: str, path: Path) -> None:
+        with open(path, "wb") as file:
+            self.objects(bucket).get(name).save_content(file)
+
+
+CLIENTS: dict[str, Callable[[Facts], Any]] = {
+    "python-swiftclient": Swiftclient,
+    "openstacksdk": Sdk,
+    "cloudbridge_store": Ours,
+    "libcloud": Libcloud,
+    "cloudbridge": CloudBridge,
+}
