@@ -17,7 +17,7 @@ class Swiftclient:
     def __init__(self, server: Facts) -> None:
         from swiftclient.client import Connection
 
-        self.client = Connection(server["auth_url"], server["user"], server["password"])
+        self.client = Connection(server["auth_url"], server["access_key"], server["secret_key"])
 
     def put(self, name: str, data: bytes) -> None:
         self.client.put_object("bucket", name, data)
@@ -54,7 +54,7 @@ class Sdk:
         import swiftclient.client
 
         # Its session knows no authentication of version 1.
-        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["access_key"], server["secret_key"])
         self.client = openstack.connect(
             auth_type="admin_token", auth={"endpoint": url, "token": token}, object_store_endpoint_override=url
         ).object_store
@@ -81,7 +81,7 @@ class Ours(OwnClient):
     """cloudbridge_store."""
 
     def __init__(self, server: Facts) -> None:
-        keys = {"os_username": server["user"], "os_password": server["password"]}
+        keys = {"os_username": server["access_key"], "os_password": server["secret_key"]}
         super().__init__("openstack", {"os_auth_url": server["auth_url"], "os_auth_version": 1, **keys})
 
 
@@ -92,10 +92,10 @@ class Libcloud:
         import swiftclient.client
         from libcloud.storage.drivers.cloudfiles import OpenStackSwiftStorageDriver
 
-        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["access_key"], server["secret_key"])
         self.driver = OpenStackSwiftStorageDriver(
-            server["user"],
-            server["password"],
+            server["access_key"],
+            server["secret_key"],
             secure=False,
             ex_force_auth_url=server["auth_url"],
             ex_force_auth_version="1.0",
@@ -131,7 +131,7 @@ class CloudBridge:
         import swiftclient.client
         from cloudbridge.factory import CloudProviderFactory
 
-        url, token = swiftclient.client.get_auth(server["auth_url"], server["user"], server["password"])
+        url, token = swiftclient.client.get_auth(server["auth_url"], server["access_key"], server["secret_key"])
         names = ("os_auth_url", "os_username", "os_password", "os_project_name", "os_region_name")
         config = {**dict.fromkeys(names, "none"), "os_storage_url": url, "os_auth_token": token}
         self.provider = CloudProviderFactory().create_provider("openstack", config)
