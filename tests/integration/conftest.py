@@ -1,0 +1,34 @@
+"""Fixtures of several integration tests."""
+
+from __future__ import annotations
+
+import pytest
+from servers.canaries import Watch, walk
+
+from cloudbridge_store import CloudProviderFactory
+
+
+@pytest.fixture
+def watch():
+    """What is shown while a test runs, for secrets to be looked for in it."""
+    with Watch() as watch:
+        yield watch
+
+
+@pytest.fixture
+def make_watched(watch):
+    """Make providers whose events, and which themselves, are looked at."""
+    made = []
+
+    def start(name, **given):
+        def see(event):
+            watch.see_object("event", event)
+
+        provider = CloudProviderFactory().create_provider(name, {"on_event": see, "retry_attempts": 1, **given})
+        made.append(provider)
+        return provider
+
+    yield start
+    for provider in made:
+        watch.see(f"{provider.name} in the end", *walk(provider))
+        provider.close()
