@@ -12,13 +12,17 @@ from own_client import OwnClient
 Facts = Mapping[str, str]
 
 
+def address_of(server: Facts) -> str:
+    return f"{server['url']}/{server['account']}"
+
+
 class Sdk:
     """azure-storage-blob as it comes."""
 
     def __init__(self, server: Facts) -> None:
         from azure.storage.blob import BlobServiceClient
 
-        self.client = BlobServiceClient(server["url"], server["key"])
+        self.client = BlobServiceClient(address_of(server), server["key"])
 
     def blob(self, bucket: str, name: str) -> Any:
         return self.client.get_blob_client(bucket, name)
@@ -73,7 +77,7 @@ class Ours(OwnClient):
 
     def __init__(self, server: Facts) -> None:
         keys = {"azure_storage_account": server["account"], "azure_storage_key": server["key"]}
-        super().__init__("azure", {"azure_endpoint_url": server["url"], **keys})
+        super().__init__("azure", {"azure_endpoint_url": address_of(server), **keys})
 
 
 class Adlfs:
@@ -82,9 +86,8 @@ class Adlfs:
     def __init__(self, server: Facts) -> None:
         from adlfs import AzureBlobFileSystem
 
-        names = {"AccountName": "account", "AccountKey": "key", "BlobEndpoint": "url"}
-        text = ";".join(f"{name}={server[fact]}" for name, fact in names.items())
-        self.system = AzureBlobFileSystem(connection_string=f"DefaultEndpointsProtocol=http;{text};")
+        account = f"AccountName={server['account']};AccountKey={server['key']};BlobEndpoint={address_of(server)}"
+        self.system = AzureBlobFileSystem(connection_string=f"DefaultEndpointsProtocol=http;{account};")
 
     def put(self, name: str, data: bytes) -> None:
         self.system.pipe_file(f"bucket/{name}", data)
