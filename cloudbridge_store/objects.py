@@ -317,6 +317,8 @@ class BucketObject(DescribedObject):
             able = ", ".join(sorted(self._session.capabilities.sign)) or "none"
             message = f"this provider cannot sign {method} requests (it can sign: {able})"
             raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID)
+        if method == "PUT" and content_type is not None:
+            self._session.require("sign_content_type", "bind the content type of a signed PUT")
         self._refuse_version()
         seconds = checks.expiry(self._session, expires_in)
         options = SignOptions(
@@ -346,6 +348,20 @@ class BucketObject(DescribedObject):
         self._session.require("public_access", "publish objects")
         self._refuse_version()
         return self._session.call(self._session.driver.public_url, self.bucket.name, self._name)
+
+    def set_storage_class(self, storage_class: str) -> None:
+        """Move it to another storage class; content, metadata and tags stay, its ETag may change.
+
+        Leaving an archive takes the service hours where it can be asked for by this; until then reads are refused.
+
+        :raises UnsupportedOperationError: the provider cannot, or has no such class.
+        :raises ArchivedError: the service does not bring it back by this. :raises NotFoundError: nothing is stored.
+        """
+        self._session.require("change_storage_class", "change an object's storage class")
+        self._refuse_version()
+        name = checks.storage_class(self._session, storage_class)
+        self._forget()
+        self._session.call(self._session.driver.set_storage_class, self.bucket.name, self._name, name)
 
     def get_tags(self) -> dict[str, str]:
         """Return its tags. :raises UnsupportedOperationError:"""

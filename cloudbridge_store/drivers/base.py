@@ -104,13 +104,18 @@ class Capabilities:
     tags: bool = False
     content_headers: frozenset[str] = CONTENT_HEADERS
     storage_classes: frozenset[str] = frozenset()
+    change_storage_class: bool = False
     versions: bool = False
     """Buckets can keep every version of their objects."""
+    switch_versions: bool = False
+    """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0
     """Most keys in one :meth:`Driver.delete_objects`."""
     sign: frozenset[Method] = frozenset()
+    sign_content_type: bool = True
+    """A signed PUT can say which content type it must carry."""
     sign_form: bool = False
     public_access: bool = False
     website: bool = False
@@ -335,6 +340,14 @@ class Driver(ABC):
 
     def set_versioning(self, bucket: str, *, enabled: bool) -> None:
         """Keep versions from now on, or no more; those that were kept stay."""
+        raise self._unsupported()
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        """Move an object to another of ``storage_classes``; content and all else that describes it stay.
+
+        :raises ArchivedError: the service first has to bring it back from where it is, which it does not do by this.
+        :raises PreconditionFailedError: it was replaced meanwhile.
+        """
         raise self._unsupported()
 
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:

@@ -5,24 +5,21 @@ The program of this module starts them and ends them. Should it be killed, the k
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
 
-from servers.process import PATIENCE, Server, Unavailable, answers, certificates, free_ports
+from servers.process import PATIENCE, Server, Unavailable, answers, certificates, free_ports, start_bound
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 OTHER_ACCESS_KEY, OTHER_SECRET_KEY = "other-access", "other-secret"
 SWIFT_USER, SWIFT_PASSWORD, TEMP_URL_KEY = "tester:swift", "swift-secret", "temp-url-key"
 BYTES = 8 * 2**30
-_PR_SET_PDEATHSIG = 1
 
 CONFIGURATION = """
 [global]
@@ -110,7 +107,6 @@ class Cluster:
     def __init__(self, directory, port, monitor_port):
         self._directory, self._port, self._monitor_port = directory, port, monitor_port
         self._daemons = []
-        self._library = ctypes.CDLL(None)
         os.environ["CEPH_CONF"] = str(directory / "ceph.conf")
 
     def start(self):
@@ -149,7 +145,7 @@ class Cluster:
         self._run("radosgw-admin", "user", "create", "--uid", name, "--display-name", name, *keys, *others)
 
     def _run(self, *command):
-        done = self._start_process(command, stdout=subprocess.PIPE, text=True)
+        done = start_bound(command, stdout=subprocess.PIPE, text=True)
         while done.poll() is None:
             self._check()
             time.sleep(0.02)
@@ -161,14 +157,7 @@ class Cluster:
         return said
 
     def _daemon(self, *command):
-        self._daemons.append(self._start_process(command, stdout=subprocess.DEVNULL))
-
-    def _start_process(self, command, **others):
-        # There are no other threads here, which is what makes preexec_fn safe.
-        return subprocess.Popen(command, preexec_fn=self._end_together, **others)  # noqa: PLW1509
-
-    def _end_together(self):
-        self._library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        self._daemons.append(start_bound(command, stdout=subprocess.DEVNULL))
 
     def _check(self):
         for each in self._daemons:

@@ -16,6 +16,8 @@ KINDS = {
     "moto": "servers.moto:MotoServer",
     "swift": "servers.swift:SwiftServer",
     "ceph": "servers.ceph:CephServer",
+    "azurite": "servers.azurite:AzuriteServer",
+    "azurite-tls": "servers.azurite:AzuriteTlsServer",
 }
 
 
@@ -43,9 +45,8 @@ class Keeper:
         return SimpleNamespace(**found.facts())
 
     def _start(self, kind):
-        module, _, name = KINDS[kind].partition(":")
         try:
-            return getattr(import_module(module), name)()
+            return start(kind)
         except Exception as error:
             return error
 
@@ -76,6 +77,12 @@ class Keeper:
                     server.stop()
         self._servers.clear()
         self._directory.cleanup()
+
+
+def start(kind):
+    """Start a server by its name. :raises Unavailable:"""
+    module, _, name = KINDS[kind].partition(":")
+    return getattr(import_module(module), name)()
 
 
 def ask(address, secret, kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 90
 """Seconds until a server must have started, and until it must have ended."""
 ATTEMPTS = 5
+_PR_SET_PDEATHSIG = 1
 
 
 class Unavailable(Exception):
@@ -63,7 +65,7 @@ class Server:
 
     def facts(self):
         """Return what tests know of the server: its public values by name."""
-        names = [name for name in {**vars(type(self)), **vars(self)} if not name.startswith("_")]
+        names = [name for name in dir(self) if not name.startswith("_")]
         return {name: value for name in names if isinstance(value := getattr(self, name), int | str | Path)}
 
     def _start(self):
@@ -157,6 +159,20 @@ def end_with_stdin(directory):
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def start_bound(command, **others):
+    """Start a program that the kernel ends together with this process, however that ends.
+
+    To be called from the main thread, before there are others: the kernel takes the end of the thread that started it
+    for the end of the process, and only alone is ``preexec_fn`` safe.
+    """
+    library = ctypes.CDLL(None)
+
+    def bind():
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return subprocess.Popen(command, preexec_fn=bind, **others)  # noqa: PLW1509
 
 
 def certificates(directory):

@@ -5,18 +5,13 @@ Swift brings eventlet, which changes Python itself: it gets an environment of it
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-from servers.process import TESTS, Server, Unavailable, answers, end_with_stdin, free_ports
+from servers.installs import install, run
+from servers.process import Server, answers, end_with_stdin, free_ports
 
 REQUIREMENTS = ("swift>=2.35,<3", "setuptools<82")
-# Runs under several Pythons at once do not take it from each other.
-ENVIRONMENT = TESTS.parent / ".servers" / "swift-{}.{}".format(*sys.version_info)
 
 # S3's access key is the user, its secret key is the password.
 USER, PASSWORD = "test:tester", "testing"
@@ -42,7 +37,7 @@ class SwiftServer(Server):
     other_access_key, other_secret_key = OTHER_USER, OTHER_PASSWORD
 
     def arguments(self):
-        self.python = str(install())
+        self.python = str(find())
         [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.auth_url = f"{self.url}/auth/v1.0"
@@ -52,30 +47,18 @@ class SwiftServer(Server):
         return answers(self.port)
 
 
-def install():
-    """Return the Python of Swift's environment, which is made where it is missing or was made for other requirements.
-
-    :raises Unavailable: pip could not.
-    """
-    python = ENVIRONMENT / "bin" / "python"
-    mark = ENVIRONMENT / "installed"
-    wanted = hashlib.sha256("\0".join((sys.version, sys.base_prefix, *REQUIREMENTS)).encode()).hexdigest()
-    ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with open(ENVIRONMENT.parent / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (mark.exists() and mark.read_text() == wanted):
-            _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT))
-            pip = ("pip", "--python", str(python), "--disable-pip-version-check", "install", "--quiet", "--retries=2")
-            _run(sys.executable, "-m", *pip, *REQUIREMENTS)
-            mark.write_text(wanted)
-    return python
+def find():
+    """Return the Python of Swift's environment. :raises Unavailable: pip could not make it."""
+    # Runs under several Pythons at once do not take it from each other.
+    name = "swift-{}.{}".format(*sys.version_info)
+    return install(name, (sys.version, sys.base_prefix, *REQUIREMENTS), _make) / "bin" / "python"
 
 
-def _run(*command):
-    environment = {**os.environ, "PIP_USER": "0"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise Unavailable(f"{' '.join(command)}: {done.stderr[-2000:]}")
+def _make(directory):
+    run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(directory))
+    python = str(directory / "bin" / "python")
+    pip = ("pip", "--python", python, "--disable-pip-version-check", "install", "--quiet", "--retries=2")
+    run(sys.executable, "-m", *pip, *REQUIREMENTS)
 
 
 class Cache:

@@ -1,0 +1,51 @@
+"""Tags of objects, and their storage classes: what is changed without the content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError
+
+_TAG_TEXT = re.compile(r"[A-Za-z0-9 +./:=_-]*")
+"""What the service takes in names and values."""
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse tags that the service does not take. :raises InvalidRequestError:"""
+    for name, value in tags.items():
+        if not _TAG_TEXT.fullmatch(name) or not _TAG_TEXT.fullmatch(value):
+            hint = "letters and digits of ASCII, spaces and + - . / : = _ are possible"
+            raise InvalidRequestError(f"Azure does not take the tag {name!r}: {value!r}", hint=hint)
+
+
+def get_tags(service: Service, bucket: str, key: str, selected: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an object's tags.
+
+    :param selected: the query that names a version.
+    """
+    answer = service.send("GET", service.path(bucket, key), {"comp": "tags", **(selected or {})})
+    try:
+        found = ElementTree.fromstring(answer.content)
+    except ElementTree.ParseError as error:
+        raise ForeignAnswerError("the answer is no list of tags") from error
+    return {each.findtext("Key", ""): each.findtext("Value", "") for each in found.iter("Tag")}
+
+
+def set_tags(service: Service, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+    """Replace an object's tags."""
+    check_tags(tags)
+    pairs = "".join(
+        f"<Tag><Key>{escape(name)}</Key><Value>{escape(value)}</Value></Tag>" for name, value in tags.items()
+    )
+    body = f'<?xml version="1.0" encoding="utf-8"?><Tags><TagSet>{pairs}</TagSet></Tags>'.encode()
+    headers = {"Content-Type": "application/xml; charset=UTF-8"}
+    service.send("PUT", service.path(bucket, key), {"comp": "tags"}, headers, body)
+
+
+def set_storage_class(service: Service, bucket: str, key: str, storage_class: str) -> None:
+    """Move an object to another access tier. One that leaves the archive is on its way for hours."""
+    service.send("PUT", service.path(bucket, key), {"comp": "tier"}, {"x-ms-access-tier": storage_class})
