@@ -116,7 +116,7 @@ _NAMES: Mapping[str, str] = {
 
 
 def _found(config: Mapping[str, Any], parts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    found = {kind: (name,) for kind, name in _NAMES.items() if config[name]}
+    found: dict[str, tuple[str, ...]] = {kind: (name,) for kind, name in _NAMES.items() if config[name]}
     if not parts.keys() & {"accountkey", "sharedaccesssignature"}:
         found.pop("connection", None)
     return found

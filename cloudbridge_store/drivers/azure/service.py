@@ -127,6 +127,11 @@ class Service:
         asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")
         return f"{path}?{asked}" if asked else path
 
+    def token(self) -> str:
+        """Return an access token that is good for some minutes. Only for credentials of kind ``token``."""
+        assert self._keeper is not None
+        return self._keeper.get()
+
     def renew(self) -> bool:
         """Get a new token; ``False`` where there is none to get."""
         return self._keeper is not None and self._keeper.renew()

@@ -50,8 +50,8 @@ def parse_time(value: str) -> datetime:
     """Read a time as the service writes it, in headers and in listings."""
     found = _TIME.fullmatch(value)
     if found and found[2] in _MONTHS:
-        day, month, year, *time = found.groups()
-        return datetime(int(year), _MONTHS[month], int(day), *map(int, time), tzinfo=UTC)
+        day, month, year, hour, minute, second = found.groups()
+        return datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
     try:
         return parsedate_to_datetime(value)
     except ValueError:
