@@ -8,7 +8,7 @@ from cloudbridge_store.drivers.azure.documents import plain_text, read_document
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.translate import parse_time, require
 from cloudbridge_store.drivers.base import BucketInfo, Page
-from cloudbridge_store.errors import BucketNotEmptyError
+from cloudbridge_store.errors import BucketNotEmptyError, InvalidRequestError
 
 _CONTAINER = {"restype": "container"}
 _MOST = 5000
@@ -17,6 +17,8 @@ _MOST = 5000
 
 def create(service: Service, bucket: str) -> BucketInfo:
     """Create a private bucket: without a header that says otherwise nobody else reads it."""
+    if "--" in bucket:
+        raise InvalidRequestError("Azure takes no name with two hyphens in a row", bucket=bucket)
     answer = service.send("PUT", service.path(bucket), _CONTAINER)
     return _info(bucket, answer.headers)
 

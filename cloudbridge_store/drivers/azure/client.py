@@ -72,7 +72,9 @@ def make_client(session: Any, settings: Settings, place: Place, credentials: Cre
     from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.blob import BlobServiceClient
 
-    more: dict[str, Any] = {"api_version": API_VERSION} if place.named_in_path else {}  # emulators do not know the SDK's newest
+    more: dict[str, Any] = (
+        {"api_version": API_VERSION} if place.named_in_path else {}
+    )  # emulators do not know the SDK's newest
     credential: Any = credentials.sdk
     if credentials.kind == "key":
         credential = {"account_name": place.account, "account_key": str(credentials.account_key)}

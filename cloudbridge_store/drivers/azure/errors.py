@@ -25,6 +25,7 @@ from cloudbridge_store.errors import (
     CredentialsExpiredError,
     ForeignAnswerError,
     InvalidRequestError,
+    NotModifiedError,
     OperationTimeoutError,
     ProviderInternalException,
     ServiceUnavailableError,
@@ -201,6 +202,8 @@ def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
 
 
 def _meaning(said: Said) -> Meaning:
+    if said.status == HTTPStatus.NOT_MODIFIED:
+        return Meaning(NotModifiedError)  # the code is that of any condition
     if said.code == "AuthenticationFailed":
         return _of_refused_signature(said)
     if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:

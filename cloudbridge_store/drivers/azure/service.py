@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOG_SECRETS = ("azure.core", "azure.storage", "azure.identity", "msal", "requests", "urllib3")
 """What logs signatures, tokens and keys at level DEBUG."""
-_NAMELESS = frozenset({"", ".", ".."})
+_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*|\$(?:root|web|logs|blobchangefeed)")
 
 
 class Service:
@@ -144,6 +145,6 @@ class Service:
 
 def named(bucket: str) -> str:
     """Return a bucket's name. :raises BucketNotFoundError: none can have it; it could lead to another address."""
-    if bucket in _NAMELESS or not all(each.isalnum() or each in "-$" for each in bucket) or not bucket.isascii():
+    if not 3 <= len(bucket) <= 63 or not _NAME.fullmatch(bucket):  # noqa: PLR2004 - documented
         raise BucketNotFoundError("no bucket has such a name", bucket=bucket)
     return bucket
