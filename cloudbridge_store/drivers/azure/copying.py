@@ -196,9 +196,7 @@ def _chosen_tier(found: Mapping[str, str]) -> str | None:
     return None if found.get("x-ms-access-tier-inferred") == "true" else found.get("x-ms-access-tier")
 
 
-def _readable(
-    service: Service, signer: Signer, bucket: str, key: str, version: str | None
-) -> tuple[str, str | None]:
+def _readable(service: Service, signer: Signer, bucket: str, key: str, version: str | None) -> tuple[str, str | None]:
     """Return the source's URL and what shows the service that it may be read for this copy."""
     url, query = address(service, bucket, key), urlencode(selecting(version))
     identity = service.identity

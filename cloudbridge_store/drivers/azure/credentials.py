@@ -158,7 +158,9 @@ def _of_identity(config: Mapping[str, Any]) -> Any:
     client, secret, tenant = (config[name] for name in _PRINCIPAL)
     if secret:
         if not (client and tenant):
-            raise InvalidConfigurationException("config keys azure_client_id, azure_secret and azure_tenant come together")
+            raise InvalidConfigurationException(
+                "config keys azure_client_id, azure_secret and azure_tenant come together"
+            )
         return identity.ClientSecretCredential(tenant_id=tenant, client_id=client, client_secret=str(secret))
     named = {"managed_identity_client_id": client, "workload_identity_client_id": client} if client else {}
     if tenant:

@@ -104,7 +104,9 @@ class Service:
         sent = {**(headers or {}), "x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
         sent["User-Agent"] = self._agent
         if method in ("PUT", "POST"):
-            sent["Content-Length"] = str(0 if body is None else body.size if isinstance(body, SentStream) else len(body))
+            sent["Content-Length"] = str(
+                0 if body is None else body.size if isinstance(body, SentStream) else len(body)
+            )
         if self._authorize is not None:
             self._authorize(method, path, query, sent)
         asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")

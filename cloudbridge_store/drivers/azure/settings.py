@@ -16,7 +16,9 @@ from cloudbridge_store.redaction import hide
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
 
-def _key(name: str, text: str, *variables: str, kind: type = str, secret: bool = False, default: Any = None) -> ConfigKey:
+def _key(
+    name: str, text: str, *variables: str, kind: type = str, secret: bool = False, default: Any = None
+) -> ConfigKey:
     return ConfigKey(name, kind, text, default, (name.upper(), *variables), secret=secret)
 
 
@@ -41,7 +43,9 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("azure_secret", "secret of a service principal", "AZURE_CLIENT_SECRET", secret=True),
     _key("azure_tenant", "tenant of a service principal", "AZURE_TENANT_ID"),
     _key("azure_anonymous", "send requests without a signature, for public buckets", kind=bool, default=False),
-    _key("azure_endpoint_url", "address of the account, where its name does not say it", "AZURE_STORAGE_SERVICE_ENDPOINT"),
+    _key(
+        "azure_endpoint_url", "address of the account, where its name does not say it", "AZURE_STORAGE_SERVICE_ENDPOINT"
+    ),
     _key("azure_endpoint_suffix", "domain of a sovereign cloud", default="core.windows.net"),
     ConfigKey("azure_subscription_id", str, _IGNORED),
     ConfigKey("azure_region_name", str, _IGNORED),

@@ -65,9 +65,7 @@ def list_versions(service: Service, bucket: str, prefix: str, limit: int, token:
     return Page(items)
 
 
-def _by_key(
-    service: Service, bucket: str, prefix: str, marker: str
-) -> Iterator[tuple[str, str, list[VersionInfo]]]:
+def _by_key(service: Service, bucket: str, prefix: str, marker: str) -> Iterator[tuple[str, str, list[VersionInfo]]]:
     """Yield each key with its versions, the newest first, and the page of the service on which they begin."""
     entries = _entries(service, bucket, prefix, marker)
     for key, group in groupby(entries, lambda entry: str(entry[1].name)):
