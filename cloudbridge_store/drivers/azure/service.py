@@ -48,6 +48,10 @@ class Service:
         self._authorize = authorizer(self.account, identity, self._keeper)
         self._sas = f"&{identity.sas!s}" if identity.sas else ""
         self._agent = user_agent(settings)
+        self.knows_start = True
+        """The service lists from a given name on; cleared once it said that it does not."""
+        self.live_uploads: set[tuple[str, str, str]] = set()
+        """Uploads in parts that are known to exist, by bucket, key and id."""
 
     @cached_property
     def session(self) -> Any:
@@ -101,16 +105,13 @@ class Service:
         :raises HttpResponseError: the service refused it.
         """
         query = query or {}
-        sent = {**(headers or {}), "x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
+        sent = {"x-ms-version": API_VERSION, **(headers or {}), "x-ms-date": formatdate(usegmt=True)}
         sent["User-Agent"] = self._agent
         if method in ("PUT", "POST"):
             sent["Content-Length"] = str(
                 0 if body is None else body.size if isinstance(body, SentStream) else len(body)
             )
-        if self._authorize is not None:
-            self._authorize(method, path, query, sent)
-        asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")
-        target = f"{path}?{asked}" if asked else path
+        target = self.sign(method, path, query, sent)
         answer = self._wire.send(method, target, sent, body)
         refused = answer.status_code >= HTTPStatus.MULTIPLE_CHOICES
         if refused or not stream:
@@ -118,6 +119,13 @@ class Service:
         if refused:
             raise_failure(answer)
         return answer
+
+    def sign(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str]) -> str:
+        """Add the signature to a request's headers, or to its query, and return its target."""
+        if self._authorize is not None:
+            self._authorize(method, path, query, headers)
+        asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")
+        return f"{path}?{asked}" if asked else path
 
     def renew(self) -> bool:
         """Get a new token; ``False`` where there is none to get."""
