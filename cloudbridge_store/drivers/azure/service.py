@@ -32,15 +32,19 @@ class Service:
     """An account, and the one way to it.
 
     :param identity: who asks.
+    :param website: address of the account's static website, as far as it is known.
     """
 
-    def __init__(self, place: Place, identity: Credentials, settings: Settings) -> None:
+    def __init__(
+        self, place: Place, identity: Credentials, settings: Settings, website: str | None = None
+    ) -> None:
         for package in _LOG_SECRETS:
             protect_loggers(package)
         self.place = place
         self.account = place.account
         self.identity = identity
         self.settings = settings
+        self.website = website
         self.secure = place.url.startswith("https://")
         self._lock = threading.Lock()
         self._client: BlobServiceClient | None = None
@@ -126,6 +130,11 @@ class Service:
             self._authorize(method, path, query, headers)
         asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")
         return f"{path}?{asked}" if asked else path
+
+    def token(self) -> str:
+        """Return the token that requests carry; only of an identity that has one."""
+        assert self._keeper is not None
+        return self._keeper.get()
 
     def renew(self) -> bool:
         """Get a new token; ``False`` where there is none to get."""
