@@ -35,9 +35,7 @@ class Service:
     :param website: address of the account's static website, as far as it is known.
     """
 
-    def __init__(
-        self, place: Place, identity: Credentials, settings: Settings, website: str | None = None
-    ) -> None:
+    def __init__(self, place: Place, identity: Credentials, settings: Settings, website: str | None = None) -> None:
         for package in _LOG_SECRETS:
             protect_loggers(package)
         self.place = place

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudbridge_store.config import ConfigKey, Settings, refuse_http
-from cloudbridge_store.drivers.azure.credentials import Credentials, choose
-from cloudbridge_store.drivers.azure.endpoint import Place, find_place, parse_connection_string
+from cloudbridge_store.drivers.azure.credentials import choose
+from cloudbridge_store.drivers.azure.endpoint import find_place, parse_connection_string
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import LONGEST, LONGEST_DELEGATED
 from cloudbridge_store.drivers.base import Capabilities, GiB, KiB, MiB
@@ -48,7 +48,10 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
         "azure_endpoint_url", "address of the account, where its name does not say it", "AZURE_STORAGE_SERVICE_ENDPOINT"
     ),
     _key("azure_endpoint_suffix", "domain of a sovereign cloud", default="core.windows.net"),
-    _key("azure_website_url", "address of the account's static website, which the portal shows; it makes websites possible"),
+    _key(
+        "azure_website_url",
+        "address of the account's static website, which the portal shows; it makes websites possible",
+    ),
     ConfigKey("azure_subscription_id", str, _IGNORED),
     ConfigKey("azure_region_name", str, _IGNORED),
     ConfigKey("azure_zone_name", str, _IGNORED),
@@ -76,9 +79,21 @@ def _refuse_odd_signature(sas: str) -> None:
         raise InvalidConfigurationException(hide(message))
 
 
+def _sharing(service: Service) -> dict[str, Any]:
+    # A signature cannot sign, nor change who may read a container.
+    signs = service.identity.kind in ("key", "token")
+    return {
+        # What permits HEAD permits GET.
+        "sign": frozenset({"GET", "PUT", "DELETE"}) if signs else frozenset(),
+        "sign_content_type": False,
+        "max_url_seconds": LONGEST_DELEGATED if service.identity.kind == "token" else LONGEST,
+        "public_access": signs,
+        "website": service.website is not None,
+    }
+
+
 def capabilities_of(service: Service) -> Capabilities:
     """Return what the service can do for these credentials."""
-    signs = service.identity.kind in ("key", "token")
     return Capabilities(
         multipart=True,
         copy=True,
@@ -92,11 +107,7 @@ def capabilities_of(service: Service) -> Capabilities:
         versions=True,
         encryption=frozenset({"service", "kms", "customer"} if service.secure else {"service", "kms"}),
         batch_delete=256,
-        sign=frozenset({"GET", "PUT", "DELETE"}) if signs else frozenset(),
-        sign_content_type=False,
-        max_url_seconds=LONGEST_DELEGATED if service.identity.kind == "token" else LONGEST,
-        public_access=signs,
-        website=service.website is not None,
+        **_sharing(service),
         list_uploads=True,
         checksums=frozenset({"md5"}),
         max_page=5000,
