@@ -154,6 +154,23 @@ class BucketObject(DescribedObject):
         own = self._source.customer_key if checked is None else checked.customer_key
         return BucketObject(to_bucket, key, source=ReadOptions(customer_key=own))
 
+    def copy_from_url(self, url: str, **options: Unpack[PutKeywords]) -> Self:
+        """Have the service fetch what a URL leads to and store it as its content, and return the object.
+
+        This is how objects come from another account or service, by a signed URL of it, without passing through here.
+
+        :param url: a secret, which no message shows. It has to last until the copy is done.
+        :param options: what describes the object; nothing comes along.
+        :raises UnsupportedOperationError: the service cannot.
+        :raises InvalidValueException: no URL, or one of plain http to another host.
+        """
+        self._session.require("copy_url", "fetch a URL")
+        checked = self._put_options(options)
+        source = checks.source_url(self._session, url)
+        self._forget()
+        self._session.call(self._session.driver.copy_url, self.bucket.name, self._name, source, checked)
+        return self
+
     def versions(self) -> Iterator[BucketObject]:
         """Yield its versions and the marks of its deletions, the newest first.
 

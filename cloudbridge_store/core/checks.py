@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
+from cloudbridge_store.config import refuse_http
 from cloudbridge_store.core import content_types
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import CONTENT_HEADERS, READ_ALL, Capabilities, Encryption, PutOptions, ReadOptions
 from cloudbridge_store.errors import (
+    InvalidConfigurationException,
     InvalidLabelException,
     InvalidNameException,
     InvalidValueException,
     UnsupportedOperationError,
 )
+from cloudbridge_store.redaction import has_userinfo, hide
 
 _BUCKET_NAME = re.compile(r"[a-z][-a-z0-9]{1,61}[a-z0-9]")
 # C0, DEL, C1, and the two code points that XML 1.0, and so most listings, cannot hold.
@@ -24,6 +27,7 @@ _COMPLETE_DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?/")
 _METADATA_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TAG_NAME_LIMIT, _TAG_VALUE_LIMIT = 128, 256
+_URL = re.compile(r"(?i:https?)://[!-~]+")
 _SHOWN = 80
 
 
@@ -209,6 +213,21 @@ def read_source(session: Session, version: str | None, encryption: Encryption | 
             raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
         key = encryption.key
     return ReadOptions(version=version, customer_key=key)
+
+
+def source_url(session: Session, url: object) -> str:
+    """Return an address that the service may fetch, as a secret: a signature in it is one.
+
+    :raises InvalidValueException: it is no address of http, or leads over plain http through the net.
+    """
+    text: str = hide(url)
+    if not isinstance(url, str) or not _URL.fullmatch(url) or has_userinfo(url):
+        raise InvalidValueException("url", "...", "an https URL of printable ASCII, without a user or a password")
+    try:
+        refuse_http(text, session.settings)
+    except InvalidConfigurationException as error:
+        raise InvalidValueException("url", "...", str(error)) from None
+    return text
 
 
 def refuse_conditions(session: Session, options: PutOptions) -> None:

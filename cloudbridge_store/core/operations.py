@@ -31,6 +31,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete_object": Operation("object", "always", writes=True),
     "delete_objects": Operation("bucket", "always", writes=True),
     "copy_object": Operation("object", "unless_conditional", writes=True),
+    "copy_url": Operation("object", "unless_conditional", writes=True),
     "sign_url": Operation("object", "always"),
     "sign_form": Operation("object", "always"),
     # The session remembers when one was started twice, and whoever uses it ends that.

@@ -95,6 +95,8 @@ class Capabilities:
 
     multipart: bool = False
     copy: bool = False
+    copy_url: bool = False
+    """The service itself can fetch what a URL leads to."""
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True
@@ -278,6 +280,13 @@ class Driver(ABC):
 
         :param source: what is copied; ``if_match``, ``version`` and ``customer_key`` count.
         :raises PreconditionFailedError: ``source.if_match`` differs, or a condition fails.
+        """
+        raise self._unsupported()
+
+    def copy_url(self, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
+        """Store what the service finds at a URL; the options alone describe the object. The URL is a secret.
+
+        :raises InvalidRequestError: the service gets nothing from there. Not a not-found class: that is for the bucket.
         """
         raise self._unsupported()
 

@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
-from cloudbridge_store.drivers.azure import buckets, errors, keys, listing, objects, removal, uploads
+from cloudbridge_store.drivers.azure import (
+    buckets,
+    copying,
+    errors,
+    history,
+    keys,
+    listing,
+    objects,
+    publishing,
+    removal,
+    signing,
+    tagging,
+    uploads,
+)
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.settings import CONFIG_KEYS, capabilities_of, make_service
 from cloudbridge_store.drivers.base import (
@@ -17,13 +30,17 @@ from cloudbridge_store.drivers.base import (
     Download,
     Driver,
     Failure,
+    Method,
     ObjectInfo,
     Page,
     Part,
     PutOptions,
     ReadOptions,
+    SignedRequest,
+    SignOptions,
     Stored,
     UploadInfo,
+    VersionInfo,
 )
 from cloudbridge_store.errors import StoreError
 
@@ -36,6 +53,7 @@ class AzureDriver(Driver):
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._signer = signing.Signer(service)
         self.capabilities = capabilities_of(service)
 
     @classmethod
@@ -129,3 +147,49 @@ class AzureDriver(Driver):
         self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
     ) -> Page[UploadInfo]:
         return listing.list_uploads(self._service, bucket, prefix, limit, token)
+
+    # Copies and signed URLs
+
+    def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        options: PutOptions | None = None,
+        *,
+        source: ReadOptions = READ_ALL,
+    ) -> Stored:
+        names = (bucket, key, to_bucket, to_key)
+        return copying.copy(self._service, self._signer, names, options, source)
+
+    def copy_url(self, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
+        return copying.copy_url(self._service, bucket, key, url, options)
+
+    def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
+        return signing.sign_url(self._service, self._signer, bucket, key, method, seconds, options)
+
+    # Versions, tags, tiers, and who may read
+
+    def list_versions(
+        self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
+    ) -> Page[VersionInfo]:
+        return history.list_versions(self._service, bucket, prefix, limit, token)
+
+    def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        return tagging.get_tags(self._service, bucket, key)
+
+    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        tagging.set_tags(self._service, bucket, key, tags)
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        tagging.set_storage_class(self._service, bucket, key, storage_class)
+
+    def set_public(self, bucket: str, *, public: bool) -> None:
+        publishing.set_public(self._service, bucket, public=public)
+
+    def public_url(self, bucket: str, key: str) -> str:
+        return signing.address(self._service, bucket, key)
+
+    def set_website(self, bucket: str, index: str | None, error: str | None) -> str:
+        return publishing.set_website(self._service, bucket, index, error)

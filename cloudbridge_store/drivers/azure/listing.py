@@ -38,7 +38,7 @@ def list_objects(
     blobs = root.find("Blobs")
     if blobs is None:
         raise ForeignAnswerError("the page has no list", hint=ADDRESS)
-    items = [_object(each) for each in blobs.iterfind("Blob")]
+    items = [read_object(each) for each in blobs.iterfind("Blob")]
     prefixes = [plain_text(each.find("Name")) for each in blobs.iterfind("BlobPrefix")]
     if start_after:
         items = [each for each in items if _is_behind(each.key, start_after)]
@@ -95,7 +95,8 @@ _WITH_START = "2026-02-06"
 _UNKNOWN = frozenset({"InvalidHeaderValue", "InvalidQueryParameterValue", "UnsupportedQueryParameter"})
 
 
-def _object(blob: Element) -> ObjectInfo:
+def read_object(blob: Element) -> ObjectInfo:
+    """Describe an object, or a version of it, by its entry in a listing."""
     name, properties = blob.find("Name"), blob.find("Properties")
     if properties is None:
         raise ForeignAnswerError("the list has an entry that says nothing", hint=ADDRESS)

@@ -21,6 +21,7 @@ from cloudbridge_store.drivers.azure.translate import (
     stored,
     unlocking,
 )
+from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.drivers.base import Body, Download, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import IntegrityError, InvalidRangeError, PreconditionFailedError
@@ -31,12 +32,13 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 def head(service: Service, bucket: str, key: str, options: ReadOptions) -> ObjectInfo:
     """Describe an object."""
     path = service.path(bucket, key)
-    answer = service.send("HEAD", path, _version(options), unlocking(options.customer_key))
-    return object_info(key, answer.headers)
+    answer = service.send("HEAD", path, selecting(options.version), unlocking(options.customer_key))
+    return _as_asked(object_info(key, answer.headers), options)
 
 
-def _version(options: ReadOptions) -> dict[str, str]:
-    return {} if options.version is None else {"versionid": options.version}
+def _as_asked(info: ObjectInfo, options: ReadOptions) -> ObjectInfo:
+    # Of a snapshot the service does not say that it is one.
+    return info if options.version is None else info._replace(version=options.version)
 
 
 def get(service: Service, bucket: str, key: str, options: ReadOptions) -> Download:
@@ -60,10 +62,10 @@ def _get(service: Service, bucket: str, key: str, options: ReadOptions, *, range
     headers = {**matching(options.if_match, options.if_none_match), **unlocking(options.customer_key)}
     if ranged:
         headers["x-ms-range"] = f"bytes={options.start}-{'' if options.stop is None else options.stop - 1}"
-    answer = service.send("GET", service.path(bucket, key), _version(options), headers, stream=True)
+    answer = service.send("GET", service.path(bucket, key), selecting(options.version), headers, stream=True)
     try:
         start, length, size = _sent(answer)
-        info = object_info(key, answer.headers, size)
+        info = _as_asked(object_info(key, answer.headers, size), options)
     except BaseException:
         answer.raw.close()
         raise

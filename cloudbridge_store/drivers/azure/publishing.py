@@ -23,10 +23,9 @@ def set_public(service: Service, bucket: str, *, public: bool) -> None:
     service.send("PUT", path, query, headers, policies)
 
 
-def set_website(service: Service, bucket: str, address: str, index: str | None, error: str | None) -> str:
-    """Serve the account's site, or no more. Other properties of the account stay as they are.
+def set_website(service: Service, bucket: str, index: str | None, error: str | None) -> str:
+    """Serve the account's site, or no more, and return its address. Other properties of the account stay as they are.
 
-    :param address: of the site, which this API does not tell.
     :raises UnsupportedOperationError: of another bucket than :data:`SITE`.
     """
     if bucket != SITE:
@@ -41,4 +40,4 @@ def set_website(service: Service, bucket: str, address: str, index: str | None, 
     body = f'<?xml version="1.0" encoding="utf-8"?>{document}'.encode()
     query = {"restype": "service", "comp": "properties"}
     service.send("PUT", service.path(), query, {"Content-Type": "application/xml"}, body)
-    return address
+    return str(service.website)

@@ -14,6 +14,7 @@ from cloudbridge_store.drivers.azure.answers import Answer
 from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.azure.errors import code_of, item_error
 from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})([^\r\n]*)\r?\n(.*)", re.DOTALL)
@@ -25,7 +26,7 @@ _BOUNDARY = re.compile('boundary="?([^";]+)')
 
 def delete_object(service: Service, bucket: str, key: str, version: str | None) -> None:
     """Delete an object with its snapshots, or one version of it; a missing one is fine."""
-    query = {} if version is None else {"versionid": version}
+    query = selecting(version)
     headers = {"x-ms-delete-snapshots": "include"} if version is None else {}
     try:
         service.send("DELETE", service.path(bucket, key), query, headers)

@@ -33,15 +33,17 @@ class Service:
     """An account, and the one way to it.
 
     :param identity: who asks.
+    :param website: address of the account's static website, as far as it is known.
     """
 
-    def __init__(self, place: Place, identity: Credentials, settings: Settings) -> None:
+    def __init__(self, place: Place, identity: Credentials, settings: Settings, website: str | None = None) -> None:
         for package in _LOG_SECRETS:
             protect_loggers(package)
         self.place = place
         self.account = place.account
         self.identity = identity
         self.settings = settings
+        self.website = website
         self.secure = place.url.startswith("https://")
         self._lock = threading.Lock()
         self._client: BlobServiceClient | None = None

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudbridge_store.config import ConfigKey, Settings, refuse_http
-from cloudbridge_store.drivers.azure.credentials import Credentials, choose
-from cloudbridge_store.drivers.azure.endpoint import Place, find_place, parse_connection_string
+from cloudbridge_store.drivers.azure.credentials import choose
+from cloudbridge_store.drivers.azure.endpoint import find_place, parse_connection_string
 from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.drivers.azure.signing import LONGEST, LONGEST_DELEGATED
 from cloudbridge_store.drivers.base import Capabilities, GiB, KiB, MiB
 from cloudbridge_store.errors import InvalidConfigurationException
 from cloudbridge_store.redaction import hide
@@ -47,6 +48,10 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
         "azure_endpoint_url", "address of the account, where its name does not say it", "AZURE_STORAGE_SERVICE_ENDPOINT"
     ),
     _key("azure_endpoint_suffix", "domain of a sovereign cloud", default="core.windows.net"),
+    _key(
+        "azure_website_url",
+        "address of the account's static website, which the portal shows; it makes websites possible",
+    ),
     ConfigKey("azure_subscription_id", str, _IGNORED),
     ConfigKey("azure_region_name", str, _IGNORED),
     ConfigKey("azure_zone_name", str, _IGNORED),
@@ -65,7 +70,7 @@ def make_service(config: Mapping[str, Any], settings: Settings) -> Service:
     identity = choose(config, parts)
     if identity.sas is not None:
         _refuse_odd_signature(identity.sas)
-    return Service(place, identity, settings)
+    return Service(place, identity, settings, config["azure_website_url"])
 
 
 def _refuse_odd_signature(sas: str) -> None:
@@ -74,23 +79,35 @@ def _refuse_odd_signature(sas: str) -> None:
         raise InvalidConfigurationException(hide(message))
 
 
+def _sharing(service: Service) -> dict[str, Any]:
+    # A signature cannot sign, nor change who may read a container.
+    signs = service.identity.kind in ("key", "token")
+    return {
+        # What permits HEAD permits GET.
+        "sign": frozenset({"GET", "PUT", "DELETE"}) if signs else frozenset(),
+        "sign_content_type": False,
+        "max_url_seconds": LONGEST_DELEGATED if service.identity.kind == "token" else LONGEST,
+        "public_access": signs,
+        "website": service.website is not None,
+    }
+
+
 def capabilities_of(service: Service) -> Capabilities:
     """Return what the service can do for these credentials."""
-    identity: Credentials = service.identity
-    place: Place = service.place
-    signs = identity.kind in ("key", "token")
-    del place
     return Capabilities(
         multipart=True,
         copy=True,
+        copy_url=True,
         conditional_put=frozenset({"if_match", "if_none_match"}),
         conditional_read=True,
         user_metadata=True,
         tags=True,
         storage_classes=frozenset({"Hot", "Cool", "Cold", "Archive"}),
+        change_storage_class=True,
+        versions=True,
         encryption=frozenset({"service", "kms", "customer"} if service.secure else {"service", "kms"}),
         batch_delete=256,
-        sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}) if signs else frozenset(),
+        **_sharing(service),
         list_uploads=True,
         checksums=frozenset({"md5"}),
         max_page=5000,

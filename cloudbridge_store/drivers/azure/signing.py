@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
+from cloudbridge_store.drivers.azure.codes import ADDRESS
+from cloudbridge_store.drivers.azure.documents import read_document
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.versions import SNAPSHOT, selecting
 from cloudbridge_store.drivers.base import Method, SignedRequest, SignOptions
@@ -101,7 +103,7 @@ class Signer:
         query = {"restype": "service", "comp": "userdelegationkey"}
         headers = {"Content-Type": "application/xml"}
         answer = self._service.send("POST", self._service.path(), query, headers, body)
-        return _read_key(answer.content)
+        return _read_key(read_document(answer, "UserDelegationKey"))
 
 
 def sign_url(
@@ -141,16 +143,14 @@ def _to_sign(query: Mapping[str, str], path: str, moment: str) -> str:
     return "\n".join([*own, path, *who, *rest, *overrides])
 
 
-def _read_key(document: bytes) -> DelegationKey:
+def _read_key(found: Element) -> DelegationKey:
     names = {"skoid": "Oid", "sktid": "Tid", "skt": "Start", "ske": "Expiry", "sks": "Service", "skv": "Version"}
+    fields = {ours: found.findtext(f"Signed{theirs}", "") for ours, theirs in names.items()}
     try:
-        found = ElementTree.fromstring(document)
-        fields = {ours: found.findtext(f"Signed{theirs}", "") for ours, theirs in names.items()}
-        value = found.findtext("Value", "")
         ends = datetime.fromisoformat(fields["ske"])
-    except (ElementTree.ParseError, ValueError) as error:
-        raise ForeignAnswerError("the answer is no user delegation key") from error
-    return DelegationKey(hide(value), ends, fields)
+    except ValueError as error:
+        raise ForeignAnswerError("the user delegation key does not say when it ends", hint=ADDRESS) from error
+    return DelegationKey(hide(found.findtext("Value", "")), ends, fields)
 
 
 def _text(moment: datetime) -> str:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from cloudbridge_store.drivers.azure.documents import read_document
 from cloudbridge_store.drivers.azure.service import Service
-from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError
-
-_TAG_TEXT = re.compile(r"[A-Za-z0-9 +./:=_-]*")
-"""What the service takes in names and values."""
-
-
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse tags that the service does not take. :raises InvalidRequestError:"""
-    for name, value in tags.items():
-        if not _TAG_TEXT.fullmatch(name) or not _TAG_TEXT.fullmatch(value):
-            hint = "letters and digits of ASCII, spaces and + - . / : = _ are possible"
-            raise InvalidRequestError(f"Azure does not take the tag {name!r}: {value!r}", hint=hint)
+from cloudbridge_store.drivers.azure.translate import check_tags
 
 
 def get_tags(service: Service, bucket: str, key: str, selected: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -28,10 +16,7 @@ def get_tags(service: Service, bucket: str, key: str, selected: Mapping[str, str
     :param selected: the query that names a version.
     """
     answer = service.send("GET", service.path(bucket, key), {"comp": "tags", **(selected or {})})
-    try:
-        found = ElementTree.fromstring(answer.content)
-    except ElementTree.ParseError as error:
-        raise ForeignAnswerError("the answer is no list of tags") from error
+    found = read_document(answer, "Tags")
     return {each.findtext("Key", ""): each.findtext("Value", "") for each in found.iter("Tag")}
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.base import Encryption, ObjectInfo, PutOptions, Stored
 from cloudbridge_store.drivers.metadata import decode_value, encode_value
-from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationError
+from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError, UnsupportedOperationError
 from cloudbridge_store.redaction import hide
 
 _HEADERS = {
@@ -25,6 +25,8 @@ _HEADERS = {
     "content_language": "Content-Language",
 }
 _METADATA = "x-ms-meta-"
+_TAG_TEXT = re.compile(r"[A-Za-z0-9 +./:=_-]*")
+"""What the service takes in names and values."""
 # Names are identifiers of C#. What they cannot hold is written as .NET does in names of XML.
 _UNNAMED = re.compile("-|_(?=x00(?:2d|5f)_)")
 _ENCODED = re.compile("_x00(2d|5f)_")
@@ -123,10 +125,19 @@ def describing(options: PutOptions) -> dict[str, str]:
         headers["x-ms-blob-content-type"] = options.content_type
     headers |= metadata_headers(options.metadata)
     if options.tags:
+        check_tags(options.tags)
         headers["x-ms-tags"] = urlencode(options.tags, quote_via=quote, safe="")
     if options.storage_class is not None:
         headers["x-ms-access-tier"] = options.storage_class
     return {**headers, **asking_for(options.encryption), **options.extra}
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse tags that the service does not take. :raises InvalidRequestError:"""
+    for name, value in tags.items():
+        if not _TAG_TEXT.fullmatch(name) or not _TAG_TEXT.fullmatch(value):
+            hint = "letters and digits of ASCII, spaces and + - . / : = _ are possible"
+            raise InvalidRequestError(f"Azure does not take the tag {name!r}: {value!r}", hint=hint)
 
 
 def conditions(options: PutOptions) -> dict[str, str]:

@@ -32,6 +32,7 @@ from cloudbridge_store.testing.keys import WEIRD_KEYS
 _BEHIND_CAPABILITIES = {
     "batch_delete": ("delete_objects",),
     "copy": ("copy_object",),
+    "copy_url": ("copy_url",),
     "sign": ("sign_url",),
     "multipart": ("start_upload", "upload_part", "list_parts", "finish_upload", "abort_upload"),
     "list_uploads": ("list_uploads",),
