@@ -101,6 +101,8 @@ class Capabilities:
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True
     """Conditions hold for uploads in parts, and for copies, too."""
+    separate_uploads: bool = True
+    """Uploads in parts of one key do not disturb each other; else any write of the object ends the others."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False
