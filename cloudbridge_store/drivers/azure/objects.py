@@ -82,6 +82,8 @@ def _sent(answer: Any) -> tuple[int, int, int | None]:
     if not found:
         raise IntegrityError(f"the service sends the range {told!r}")
     start, last, size = map(int, found.groups())
+    if start >= size:
+        raise InvalidRangeError(f"the object has no more than {size} bytes")
     if last - start + 1 != length:
         raise IntegrityError(f"the service sends {length} bytes as {told}")
     return start, length, size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cloudbridge_store.config import ConfigKey, Settings, refuse_http
 from cloudbridge_store.drivers.azure.credentials import choose
@@ -92,6 +92,12 @@ def _sharing(service: Service) -> dict[str, Any]:
     }
 
 
+def _encryption(service: Service) -> frozenset[Literal["service", "kms", "customer"]]:
+    # A customer's key is sent with each request, so the service takes none by http. Its key management is not asked for
+    # by a request: it is the account's or the bucket's, or a scope's, whose name is a header to give as ``extra``.
+    return frozenset({"service", "customer"} if service.secure else {"service"})
+
+
 def capabilities_of(service: Service) -> Capabilities:
     """Return what the service can do for these credentials."""
     return Capabilities(
@@ -99,13 +105,14 @@ def capabilities_of(service: Service) -> Capabilities:
         copy=True,
         copy_url=True,
         conditional_put=frozenset({"if_match", "if_none_match"}),
+        separate_uploads=False,
         conditional_read=True,
         user_metadata=True,
         tags=True,
         storage_classes=frozenset({"Hot", "Cool", "Cold", "Archive"}),
         change_storage_class=True,
         versions=True,
-        encryption=frozenset({"service", "kms", "customer"} if service.secure else {"service", "kms"}),
+        encryption=_encryption(service),
         batch_delete=256,
         **_sharing(service),
         list_uploads=True,

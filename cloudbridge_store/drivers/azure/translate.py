@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.base import Encryption, ObjectInfo, PutOptions, Stored
 from cloudbridge_store.drivers.metadata import decode_value, encode_value
-from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError, UnsupportedOperationError
+from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError
 from cloudbridge_store.redaction import hide
 
 _HEADERS = {
@@ -152,20 +152,10 @@ def matching(if_match: str | None, if_none_match: str | None) -> dict[str, str]:
 
 
 def asking_for(encryption: Encryption | None) -> dict[str, str]:
-    """Return the headers of a write that say how its object is encrypted. A key's name is that of an encryption scope.
-
-    :raises UnsupportedOperationError: what the service has no word for.
-    """
+    """Return the headers of a write that say how its object is encrypted."""
     if encryption is None or encryption.kind == "service":
         return {}  # it always does
-    if encryption.kind == "customer":
-        return unlocking(encryption.key)
-    if encryption.context:
-        raise UnsupportedOperationError("Azure binds no context to an encryption")
-    if encryption.key_id is None:
-        hint = "Give its name as key_id; the account's default applies where nothing is asked for"
-        raise UnsupportedOperationError("Azure's key management is reached by an encryption scope", hint=hint)
-    return {"x-ms-encryption-scope": encryption.key_id}
+    return unlocking(encryption.key)
 
 
 def unlocking(key: bytes | None) -> dict[str, str]:

@@ -31,7 +31,7 @@ from cloudbridge_store.drivers.azure.documents import read_document
 from cloudbridge_store.drivers.azure.errors import code_of, reworded
 from cloudbridge_store.drivers.azure.objects import condition_failed
 from cloudbridge_store.drivers.azure.service import Service
-from cloudbridge_store.drivers.azure.translate import asking_for, conditions, describing, encode_md5, stored
+from cloudbridge_store.drivers.azure.translate import asking_for, conditions, describing, encode_md5, etag_of, stored
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedError, UploadNotFoundError
@@ -41,6 +41,8 @@ _UPLOAD_ID = re.compile("[0-9a-f]{32}")
 _SIZE = 42
 _FILLER = b"\0"
 """What a block that stands for no bytes holds: the service takes no empty ones."""
+_OF_BLOCKS = frozenset({"x-ms-lease-id", "x-ms-encryption-scope"})
+"""Headers that have to come with every block, where they come with the object."""
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).digest()
 
 
@@ -92,8 +94,10 @@ def _put_mark(service: Service, bucket: str, key: str, block: Block, options: Pu
 
 
 def _block_headers(options: PutOptions) -> dict[str, str]:
-    lease = {name: value for name, value in options.extra.items() if name.lower() == "x-ms-lease-id"}
-    return {**asking_for(options.encryption), **lease}
+    return {
+        **asking_for(options.encryption),
+        **{name: value for name, value in options.extra.items() if name.lower() in _OF_BLOCKS},
+    }
 
 
 def send_part(
@@ -123,12 +127,8 @@ def _find(service: Service, bucket: str, key: str, upload_id: str) -> dict[int, 
     """Return an upload's blocks by part number, the latest of each. :raises UploadNotFoundError:"""
     if not _UPLOAD_ID.fullmatch(upload_id):
         raise UploadNotFoundError("no upload has such an id", bucket=bucket, key=key)
-    blocks, _ = _list_blocks(service, bucket, key)
-    return _of_upload(blocks, bucket, key, upload_id)
-
-
-def _of_upload(blocks: Sequence[Block], bucket: str, key: str, upload_id: str) -> dict[int, Block]:
-    found = {each.number: each for each in sorted(blocks, key=_when) if each.upload_id == upload_id}
+    blocks = sorted(_list_blocks(service, bucket, key), key=_when)
+    found = {each.number: each for each in blocks if each.upload_id == upload_id}
     started = found.pop(_START, None)
     if started is None or _ABORT in found:
         reason = "the upload was aborted" if started else "there is no such upload: any write of the object ends it"
@@ -140,34 +140,31 @@ def _when(block: Block) -> int:
     return block.sent
 
 
-def _list_blocks(service: Service, bucket: str, key: str) -> tuple[list[Block], str | None]:
-    """Return all blocks of ours that no object is made of yet, and the ETag of the object, where there is one."""
+def _list_blocks(service: Service, bucket: str, key: str) -> list[Block]:
+    """Return all blocks of ours that no object is made of yet."""
     query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
     try:
         answer = service.send("GET", service.path(bucket, key), query)
     except ResourceNotFoundError as error:
         if code_of(error) != "BlobNotFound":
             raise
-        return [], None
+        return []
     root = read_document(answer, "BlockList")
     named = (
         (each.findtext("Name", ""), int(each.findtext("Size") or 0))
         for each in root.iterfind("UncommittedBlocks/Block")
     )
-    blocks = [block for block in (Block.read(name, size) for name, size in named) if block is not None]
-    etag = answer.headers.get("ETag")
-    return blocks, etag.strip('"') if etag else None
+    return [block for block in (Block.read(name, size) for name, size in named) if block is not None]
 
 
 def finish(
     service: Service, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions
 ) -> Stored:
     """Make the object of these parts, and drop all other blocks of its name."""
-    blocks, etag = _list_blocks(service, bucket, key)
     try:
-        found = _of_upload(blocks, bucket, key, upload_id)
+        found = _find(service, bucket, key, upload_id)
     except UploadNotFoundError:
-        _refuse_changed(options, etag, bucket, key)
+        _refuse_changed(service, bucket, key, options)
         raise
     document = _block_list(found, parts)
     headers = {"Content-Type": "application/xml", **conditions(options), **describing(options)}
@@ -183,9 +180,15 @@ def finish(
     return stored(answer.headers)
 
 
-def _refuse_changed(options: PutOptions, etag: str | None, bucket: str, key: str) -> None:
+def _refuse_changed(service: Service, bucket: str, key: str, options: PutOptions) -> None:
     """Raise for a condition that does not hold any more: it is the write that ended the upload."""
-    if etag is not None and (options.if_none_match == "*" or options.if_match not in (None, "*", etag)):
+    if not options.conditional:
+        return
+    try:
+        etag = etag_of(service.send("HEAD", service.path(bucket, key)).headers)
+    except ResourceNotFoundError:
+        return
+    if options.if_none_match == "*" or options.if_match not in (None, "*", etag):
         reason = "the object was written meanwhile, which also ended the upload"
         raise PreconditionFailedError(reason, bucket=bucket, key=key)
 
@@ -213,7 +216,7 @@ def abort(service: Service, bucket: str, key: str, upload_id: str) -> None:
 
 def unfinished(service: Service, bucket: str, key: str) -> Iterator[UploadInfo]:
     """Yield the uploads of one key, by id."""
-    blocks, _ = _list_blocks(service, bucket, key)
+    blocks = _list_blocks(service, bucket, key)
     over = {each.upload_id for each in blocks if each.number == _ABORT}
     started = {each.upload_id: each.sent for each in blocks if each.number == _START and each.upload_id not in over}
     for upload_id in sorted(started):
