@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
 from cloudbridge_store.redaction import has_userinfo, hide, unhide
@@ -227,6 +228,26 @@ _POSITIVE = (
 )
 
 
+def refuse_http(url: str, settings: Settings) -> None:
+    """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
+        host = parts.netloc.rpartition("@")[2]
+        message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"
+        raise InvalidConfigurationException(message)
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress  # here, as only drivers of services ask
+
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Config(dict[str, Any]):
     """What the user gave, as given. Its ``repr`` hides the values of secret keys; of all, until these are known."""
 
@@ -253,7 +274,16 @@ class Config(dict[str, Any]):
         return twin
 
 
-def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) -> dict[str, Any]:
+class Values(dict[str, Any]):
+    """The value of every key, and how near its source was: values from different sources do not contradict."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, int]) -> None:
+        super().__init__(values)
+        self.origins = {name: origins[name] for name in self if name in origins}
+        """0: given; 1: the environment; 2: a profile; 3: CloudBridge's files. A default has none."""
+
+
+def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) -> Values:
     """Look every key up and parse it.
 
     :param provider: provider name; a profile of another provider is refused, or, where only the environment names it,
@@ -263,8 +293,14 @@ def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) 
     known = {key.name: key for key in keys}
     refuse_unknown(given, known, f"provider {provider}")
     sources = (_present(given), _profile_values(provider, given, known), _ini_values(provider))
-    found = {name: key.hidden(_look_up(key, sources)) for name, key in known.items()}
-    return {name: None if value is None else known[name].parse(unhide(value)) for name, value in found.items()}
+    found: dict[str, Any] = {}
+    origins: dict[str, int] = {}
+    for name, key in known.items():
+        value, origin = _look_up(key, sources)
+        found[name] = None if value is None else key.parse(unhide(key.hidden(value)))
+        if origin is not None:
+            origins[name] = origin
+    return Values(found, origins)
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -284,17 +320,17 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value != ""}
 
 
-def _look_up(key: ConfigKey, sources: Sequence[Mapping[str, Any]]) -> Any:
+def _look_up(key: ConfigKey, sources: Sequence[Mapping[str, Any]]) -> tuple[Any, int | None]:
     given, *files = sources
     if key.name in given:
-        return given[key.name]
+        return given[key.name], 0
     for variable in key.variables:
         if value := os.environ.get(variable):
-            return value
-    for values in files:
+            return value, 1
+    for origin, values in enumerate(files, 2):
         if key.name in values:
-            return values[key.name]
-    return key.default
+            return values[key.name], origin
+    return key.default, None
 
 
 def profile_path() -> Path:

@@ -154,6 +154,23 @@ class BucketObject(DescribedObject):
         own = self._source.customer_key if checked is None else checked.customer_key
         return BucketObject(to_bucket, key, source=ReadOptions(customer_key=own))
 
+    def copy_from_url(self, url: str, **options: Unpack[PutKeywords]) -> Self:
+        """Have the service fetch what a URL leads to and store it as its content, and return the object.
+
+        This is how objects come from another account or service, by a signed URL of it, without passing through here.
+
+        :param url: a secret, which no message shows. It has to last until the copy is done.
+        :param options: what describes the object; nothing comes along.
+        :raises UnsupportedOperationError: the service cannot.
+        :raises InvalidValueException: no URL, or one of plain http to another host.
+        """
+        self._session.require("copy_url", "fetch a URL")
+        checked = self._put_options(options)
+        source = checks.source_url(self._session, url)
+        self._forget()
+        self._session.call(self._session.driver.copy_url, self.bucket.name, self._name, source, checked)
+        return self
+
     def versions(self) -> Iterator[BucketObject]:
         """Yield its versions and the marks of its deletions, the newest first.
 
@@ -317,6 +334,8 @@ class BucketObject(DescribedObject):
             able = ", ".join(sorted(self._session.capabilities.sign)) or "none"
             message = f"this provider cannot sign {method} requests (it can sign: {able})"
             raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID)
+        if method == "PUT" and content_type is not None:
+            self._session.require("sign_content_type", "bind the content type of a signed PUT")
         self._refuse_version()
         seconds = checks.expiry(self._session, expires_in)
         options = SignOptions(
@@ -346,6 +365,20 @@ class BucketObject(DescribedObject):
         self._session.require("public_access", "publish objects")
         self._refuse_version()
         return self._session.call(self._session.driver.public_url, self.bucket.name, self._name)
+
+    def set_storage_class(self, storage_class: str) -> None:
+        """Move it to another storage class; content, metadata and tags stay, its ETag may change.
+
+        Leaving an archive takes the service hours where it can be asked for by this; until then reads are refused.
+
+        :raises UnsupportedOperationError: the provider cannot, or has no such class.
+        :raises ArchivedError: the service does not bring it back by this. :raises NotFoundError: nothing is stored.
+        """
+        self._session.require("change_storage_class", "change an object's storage class")
+        self._refuse_version()
+        name = checks.storage_class(self._session, storage_class)
+        self._forget()
+        self._session.call(self._session.driver.set_storage_class, self.bucket.name, self._name, name)
 
     def get_tags(self) -> dict[str, str]:
         """Return its tags. :raises UnsupportedOperationError:"""

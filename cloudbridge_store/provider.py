@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from cloudbridge_store.buckets import BucketService
-from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, resolve
+from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, Values, resolve
 from cloudbridge_store.core import registry
 from cloudbridge_store.core.journal import OFF, Journal
 from cloudbridge_store.core.session import Session
@@ -81,7 +81,7 @@ class CloudProvider:
         self.config.hide(self._keys)
         values = resolve(self.PROVIDER_ID, {**self.config, **fixed}, self._keys)
         settings = Settings.from_values(values)
-        own = {key.name: values[key.name] for key in driver_class.config_keys}
+        own = Values({key.name: values[key.name] for key in driver_class.config_keys}, values.origins)
         journal = self._find_journal(own, settings)
         self.session = Session(self.PROVIDER_ID, lambda: driver_class.connect(own, settings), settings, journal)
         self.storage = StorageService(self)

@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
+from cloudbridge_store.config import refuse_http
 from cloudbridge_store.core import content_types
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import CONTENT_HEADERS, READ_ALL, Capabilities, Encryption, PutOptions, ReadOptions
 from cloudbridge_store.errors import (
+    InvalidConfigurationException,
     InvalidLabelException,
     InvalidNameException,
     InvalidValueException,
     UnsupportedOperationError,
 )
+from cloudbridge_store.redaction import has_userinfo, hide
 
 _BUCKET_NAME = re.compile(r"[a-z][-a-z0-9]{1,61}[a-z0-9]")
 # C0, DEL, C1, and the two code points that XML 1.0, and so most listings, cannot hold.
@@ -24,6 +27,7 @@ _COMPLETE_DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?/")
 _METADATA_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TAG_NAME_LIMIT, _TAG_VALUE_LIMIT = 128, 256
+_URL = re.compile(r"(?i:https?)://[!-~]+")
 _SHOWN = 80
 
 
@@ -167,13 +171,25 @@ def _refuse_unsupported(session: Session, given: Mapping[str, Any], headers: Map
     lacking += [name for name in ("if_match", "if_none_match") if name in given and name not in able.conditional_put]
     wanted = given.get("storage_class")
     if wanted is not None and wanted not in able.storage_classes:
-        there = ", ".join(sorted(able.storage_classes)) or "none to choose"
-        lacking.append(f"the storage class {wanted} (there are: {there})")
+        lacking.append(_lacking_class(able, wanted))
     encryption = given.get("encryption")
     if encryption is not None and encryption.kind not in able.encryption:
         lacking.append(_lacking_key(able, encryption))
     if lacking:
         raise UnsupportedOperationError(f"this provider does not have {', '.join(lacking)}", provider=session.provider)
+
+
+def storage_class(session: Session, name: str) -> str:
+    """Return a storage class that the service has. :raises UnsupportedOperationError: it has no such class."""
+    if name not in session.capabilities.storage_classes:
+        lacking = _lacking_class(session.capabilities, name)
+        raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
+    return name
+
+
+def _lacking_class(able: Capabilities, wanted: str) -> str:
+    there = ", ".join(sorted(able.storage_classes)) or "none to choose"
+    return f"the storage class {wanted} (there are: {there})"
 
 
 def _lacking_key(able: Capabilities, encryption: Encryption) -> str:
@@ -197,6 +213,21 @@ def read_source(session: Session, version: str | None, encryption: Encryption | 
             raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
         key = encryption.key
     return ReadOptions(version=version, customer_key=key)
+
+
+def source_url(session: Session, url: object) -> str:
+    """Return an address that the service may fetch, as a secret: a signature in it is one.
+
+    :raises InvalidValueException: it is no address of http, or leads over plain http through the net.
+    """
+    text: str = hide(url)
+    if not isinstance(url, str) or not _URL.fullmatch(url) or has_userinfo(url):
+        raise InvalidValueException("url", "...", "an https URL of printable ASCII, without a user or a password")
+    try:
+        refuse_http(text, session.settings)
+    except InvalidConfigurationException as error:
+        raise InvalidValueException("url", "...", str(error)) from None
+    return text
 
 
 def refuse_conditions(session: Session, options: PutOptions) -> None:

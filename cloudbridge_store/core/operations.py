@@ -31,6 +31,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete_object": Operation("object", "always", writes=True),
     "delete_objects": Operation("bucket", "always", writes=True),
     "copy_object": Operation("object", "unless_conditional", writes=True),
+    "copy_url": Operation("object", "unless_conditional", writes=True),
     "sign_url": Operation("object", "always"),
     "sign_form": Operation("object", "always"),
     # The session remembers when one was started twice, and whoever uses it ends that.
@@ -43,6 +44,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "list_versions": Operation("bucket", "always"),
     "get_versioning": Operation("bucket", "always"),
     "set_versioning": Operation("bucket", "always", writes=True),
+    "set_storage_class": Operation("object", "always", writes=True),
     "get_tags": Operation("object", "always"),
     "set_tags": Operation("object", "always", writes=True),
     "set_public": Operation("bucket", "always", writes=True),

@@ -35,13 +35,13 @@ class Resolved(NamedTuple):
 
 BUILT_IN: dict[str, Row] = {
     "aws": Row("cloudbridge_store.drivers.aws", "AwsDriver", "aws"),
+    "azure": Row("cloudbridge_store.drivers.azure", "AzureDriver", "azure"),
     "local": Row("cloudbridge_store.drivers.local", "LocalDriver"),
     "memory": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "mock": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
 }
 
 PLANNED: Mapping[str, str] = {
-    "azure": "",
     "gcp": "; until then gcs-interop reaches Google Cloud Storage with HMAC keys",
     "openstack": "; until then 'other' with s3_endpoint_url reaches a cloud that also has the S3 API",
 }

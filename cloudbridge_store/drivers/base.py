@@ -95,22 +95,31 @@ class Capabilities:
 
     multipart: bool = False
     copy: bool = False
+    copy_url: bool = False
+    """The service itself can fetch what a URL leads to."""
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True
     """Conditions hold for uploads in parts, and for copies, too."""
+    separate_uploads: bool = True
+    """Uploads in parts of one key do not disturb each other; else any write of the object ends the others."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False
     content_headers: frozenset[str] = CONTENT_HEADERS
     storage_classes: frozenset[str] = frozenset()
+    change_storage_class: bool = False
     versions: bool = False
     """Buckets can keep every version of their objects."""
+    switch_versions: bool = False
+    """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0
     """Most keys in one :meth:`Driver.delete_objects`."""
     sign: frozenset[Method] = frozenset()
+    sign_content_type: bool = True
+    """A signed PUT can say which content type it must carry."""
     sign_form: bool = False
     public_access: bool = False
     website: bool = False
@@ -276,6 +285,13 @@ class Driver(ABC):
         """
         raise self._unsupported()
 
+    def copy_url(self, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
+        """Store what the service finds at a URL; the options alone describe the object. The URL is a secret.
+
+        :raises InvalidRequestError: the service gets nothing from there. Not a not-found class: that is for the bucket.
+        """
+        raise self._unsupported()
+
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
         """Sign exactly this method on exactly this object for ``seconds`` from now."""
         raise self._unsupported()
@@ -335,6 +351,14 @@ class Driver(ABC):
 
     def set_versioning(self, bucket: str, *, enabled: bool) -> None:
         """Keep versions from now on, or no more; those that were kept stay."""
+        raise self._unsupported()
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        """Move an object to another of ``storage_classes``; content and all else that describes it stay.
+
+        :raises ArchivedError: the service first has to bring it back from where it is, which it does not do by this.
+        :raises PreconditionFailedError: it was replaced meanwhile.
+        """
         raise self._unsupported()
 
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from cloudbridge_store import CloudProviderFactory, ProviderList
 from cloudbridge_store.testing import ProviderHarness
 from cloudbridge_store.testing.fault_proxy import Match
+from cloudbridge_store.testing.keys import WEIRD_KEYS
 from servers.azurite import make_token
 
 _ACCOUNT = r"^/[^/?]+/?$"
@@ -39,6 +40,14 @@ class AzuriteHarness(ProviderHarness):
 
     kind: ClassVar[str] = "azurite"
     """Its name to the fixture ``server``."""
+    # The service drops dots at the end of segments, and makes slashes of backslashes.
+    refused_keys = frozenset(
+        WEIRD_KEYS[what]
+        for what in (
+            *("backslash", "backslash dots", "three dots", "three dots segment", "trailing dot"),
+            "trailing dot segment",
+        )
+    )
 
     def __init__(self, server):
         super().__init__()

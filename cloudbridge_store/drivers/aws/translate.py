@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from cloudbridge_store.drivers.aws.encryption import asking_for
 from cloudbridge_store.drivers.aws.errors import NOT_S3
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
+from cloudbridge_store.drivers.metadata import ENCODED_WORD, encode_value
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import ForeignAnswerError
 
@@ -32,8 +33,6 @@ _CHECKSUMS = {
     "sha256": "ChecksumSHA256",
 }
 _MD5 = re.compile("[0-9a-f]{32}")
-_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?]*\?=(?:\s+=\?[^?\s]+\?[BbQq]\?[^?]*\?=)*")
-_NOT_AS_IT_IS = re.compile(r"^\s|\s$|\s\s|[^ -~]")
 
 
 def require(answer: Mapping[str, Any], name: str) -> Any:
@@ -156,16 +155,9 @@ def stored(answer: Mapping[str, Any], preset: S3Preset) -> Stored:
     return Stored(etag_of(answer), version_of(answer), checksums_of(answer, preset))
 
 
-def encode_metadata(value: str) -> str:
-    """Return a value as it can travel in a header: as it is, or as an encoded word of RFC 2047, as S3 itself has it."""
-    if value and (_NOT_AS_IT_IS.search(value) or _ENCODED_WORD.fullmatch(value)):
-        return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
-    return value
-
-
 def decode_metadata(value: str) -> str:
-    """Return the text of a value: :func:`encode_metadata` undone, and what S3 encodes by itself."""
-    if not _ENCODED_WORD.fullmatch(value):
+    """Return the text of a value: ``encode_value`` undone, and what S3 encodes by itself."""
+    if not ENCODED_WORD.fullmatch(value):
         return value
     try:
         pieces = decode_header(value)
@@ -180,7 +172,7 @@ def describing(options: PutOptions) -> dict[str, Any]:
     if options.content_type is not None:
         parameters["ContentType"] = options.content_type
     if options.metadata:
-        parameters["Metadata"] = {name: encode_metadata(value) for name, value in options.metadata.items()}
+        parameters["Metadata"] = {name: encode_value(value) for name, value in options.metadata.items()}
     if options.tags:
         parameters["Tagging"] = urlencode(options.tags)
     if options.storage_class is not None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from cloudbridge_store.buckets import Bucket
 from cloudbridge_store.errors import (
     BucketNotFoundError,
+    InvalidValueException,
     NotFoundError,
     ObjectNotFoundError,
     PreconditionFailedError,
+    StoreError,
     UnsupportedOperationError,
 )
 from cloudbridge_store.objects import BucketObject
@@ -123,6 +127,51 @@ class CopyingSuite(StoreFixtures):
         for target in (bucket, bucket.name):
             with pytest.raises(UnsupportedOperationError):
                 bucket.objects.create("a").copy_to(target, "b")
+
+    @needs("copy_url")
+    @needs("sign", "GET")
+    def test_copy_from_a_url(self, stored: BucketObject, other: Bucket) -> None:
+        obj = other.objects.create("dir/ä b?.bin")
+        copied = obj.copy_from_url(stored.generate_url(300), content_type="x/y", metadata={"a": "1"})
+        assert (copied.content(), copied.content_type, copied.metadata) == (b"0123456789", "x/y", {"a": "1"})
+        # Nothing that described the source comes along.
+        plain = other.objects.create("plain.json").copy_from_url(copied.generate_url(300))
+        assert (plain.content(), plain.content_type, plain.metadata) == (b"0123456789", "application/json", {})
+
+    @needs("copy_url")
+    @needs("sign", "GET")
+    def test_copy_from_a_url_that_leads_nowhere(self, stored: BucketObject, other: Bucket) -> None:
+        obj = other.objects.create("a")
+        url = stored.generate_url(300)
+        missing = stored.bucket.objects.create("missing").generate_url(300)
+        for wrong in (missing, f"{url[:-6]}AAAAAA"):
+            with pytest.raises(StoreError) as caught:
+                obj.copy_from_url(wrong)
+            assert not isinstance(caught.value, NotFoundError)
+            assert urlsplit(wrong).query not in str(caught.value)
+        assert other.objects.list() == []
+
+    @needs("copy_url")
+    def test_urls_are_refused_before_any_request(self, unreachable: CloudProvider) -> None:
+        obj = offline_bucket(unreachable).objects.create("a")
+        wrong: tuple[Any, ...] = (
+            "http://example.org/a?sig=secret",
+            "ftp://x/",
+            "a",
+            "",
+            None,
+            7,
+            "https://u:secret@x/",
+        )
+        for url in (*wrong, "https://x/a\nsecret", "https://x/ä?sig=secret"):
+            with pytest.raises(InvalidValueException) as caught:
+                obj.copy_from_url(url)
+            assert "secret" not in str(caught.value)
+
+    @lacks("copy_url")
+    def test_copy_from_a_url_is_refused(self, unreachable: CloudProvider) -> None:
+        with pytest.raises(UnsupportedOperationError):
+            offline_bucket(unreachable).objects.create("a").copy_from_url("https://example.org/a")
 
     def test_copy_to_another_provider_is_refused(self, harness: ProviderHarness, unreachable: CloudProvider) -> None:
         with harness.make_provider(user_agent="another") as other:

@@ -32,9 +32,13 @@ from cloudbridge_store.testing.keys import WEIRD_KEYS
 _BEHIND_CAPABILITIES = {
     "batch_delete": ("delete_objects",),
     "copy": ("copy_object",),
+    "copy_url": ("copy_url",),
     "sign": ("sign_url",),
     "multipart": ("start_upload", "upload_part", "list_parts", "finish_upload", "abort_upload"),
     "list_uploads": ("list_uploads",),
+    "change_storage_class": ("set_storage_class",),
+    "versions": ("list_versions",),
+    "switch_versions": ("get_versioning", "set_versioning"),
     "tags": ("get_tags", "set_tags"),
     "public_access": ("set_public", "public_url"),
     "website": ("set_website",),

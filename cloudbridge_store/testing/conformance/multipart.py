@@ -167,6 +167,7 @@ class MultipartSuite(StoreFixtures):
         assert bucket.objects.create("a").content() == b"new"
 
     @needs("multipart")
+    @needs("separate_uploads")
     def test_uploads_of_one_key_are_apart(self, bucket: Bucket) -> None:
         obj = bucket.objects.create("a")
         first, second = obj.create_multipart_upload(), obj.create_multipart_upload()
@@ -174,6 +175,22 @@ class MultipartSuite(StoreFixtures):
         parts = [first.upload_part(1, b"first"), second.upload_part(1, b"second")]
         assert second.complete([parts[1]]).content() == b"second"
         assert first.complete([parts[0]]).content() == b"first"
+
+    @needs("multipart")
+    @lacks("separate_uploads")
+    def test_a_write_ends_the_uploads_of_its_key(self, bucket: Bucket) -> None:
+        obj = bucket.objects.create("a")
+        first, second = obj.create_multipart_upload(), obj.create_multipart_upload()
+        assert first.id != second.id
+        parts = [first.upload_part(1, b"first"), second.upload_part(1, b"second")]
+        assert [each.size for each in first.list_parts()] == [5]
+        assert second.complete([parts[1]]).content() == b"second"
+        third = obj.create_multipart_upload()
+        obj.upload(b"whole")
+        for ended in (first, third):
+            with pytest.raises(UploadNotFoundError):
+                ended.complete([parts[0]])
+        assert obj.content() == b"whole"
 
     @needs("multipart")
     def test_upload_is_resumed(self, bucket: Bucket, upload: MultipartUpload, piece: bytes) -> None:

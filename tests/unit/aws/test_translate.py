@@ -12,10 +12,10 @@ from cloudbridge_store.drivers.aws.translate import (
     checksums_of,
     content_headers,
     decode_metadata,
-    encode_metadata,
     etag_of,
     parse_time,
 )
+from cloudbridge_store.drivers.metadata import encode_value
 from cloudbridge_store.drivers.presets import find
 from cloudbridge_store.errors import ProviderInternalException
 
@@ -28,7 +28,7 @@ CRC32 = base64.b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
     "value", ["", "a", "ü", "日本語 🗃", " a", "a ", "a  b", "=?UTF-8?B?w7w=?=", "=?x", "a=?UTF-8?B?w7w=?=", "ü" * 900]
 )
 def test_metadata_comes_back(value):
-    encoded = encode_metadata(value)
+    encoded = encode_value(value)
     assert encoded.isascii()
     assert "\n" not in encoded
     assert encoded == " ".join(encoded.split())

@@ -1,0 +1,65 @@
+"""Containers, which are the buckets of this service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudbridge_store.drivers.azure.documents import plain_text, read_document
+from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.drivers.azure.translate import parse_time, require
+from cloudbridge_store.drivers.base import BucketInfo, Page
+from cloudbridge_store.errors import BucketNotEmptyError, InvalidRequestError
+
+_CONTAINER = {"restype": "container"}
+_MOST = 5000
+"""Most items that the service puts on a page."""
+
+
+def create(service: Service, bucket: str) -> BucketInfo:
+    """Create a private bucket: without a header that says otherwise nobody else reads it."""
+    if "--" in bucket:
+        raise InvalidRequestError("Azure takes no name with two hyphens in a row", bucket=bucket)
+    answer = service.send("PUT", service.path(bucket), _CONTAINER)
+    return _info(bucket, answer.headers)
+
+
+def head(service: Service, bucket: str) -> BucketInfo:
+    """Describe a bucket."""
+    return _info(bucket, service.send("HEAD", service.path(bucket), _CONTAINER).headers)
+
+
+def _info(bucket: str, headers: Any) -> BucketInfo:
+    # The service does not tell when a container was created, but when its own settings changed last.
+    return BucketInfo(bucket, parse_time(require(headers, "Last-Modified")))
+
+
+def list_page(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
+    """List buckets by name."""
+    query = {"comp": "list", "maxresults": str(max(1, min(limit, _MOST)))}
+    if token:
+        query["marker"] = token
+    root = read_document(service.send("GET", service.path(), query), "EnumerationResults")
+    items = [
+        BucketInfo(plain_text(each.find("Name")), parse_time(each.findtext("Properties/Last-Modified", "")))
+        for each in root.iterfind("Containers/Container")
+    ]
+    return Page(items, root.findtext("NextMarker") or None)
+
+
+def delete(service: Service, bucket: str) -> None:
+    """Delete a bucket that has nothing in it.
+
+    The service deletes buckets with all that is in them, and has no condition against that: what somebody else stores
+    between the look and the deletion, which follow each other at once, is lost with the bucket, unless the account
+    keeps deleted containers for some days.
+    """
+    query = {**_CONTAINER, "comp": "list", "maxresults": "1", "include": "snapshots,versions"}
+    marker: str | None = ""
+    while marker is not None:
+        root = read_document(
+            service.send("GET", service.path(bucket), {**query, "marker": marker}), "EnumerationResults"
+        )
+        if root.find("Blobs/Blob") is not None:
+            raise BucketNotEmptyError("the bucket still has objects, or versions or snapshots of some", bucket=bucket)
+        marker = root.findtext("NextMarker") or None
+    service.send("DELETE", service.path(bucket), _CONTAINER)

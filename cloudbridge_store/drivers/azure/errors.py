@@ -1,0 +1,289 @@
+"""What the exceptions of azure-core, of the connection below it, and the service's codes mean."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from azure.core import exceptions
+from requests.exceptions import RequestException
+from urllib3 import exceptions as urllib3_errors
+
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, Meaning
+from cloudbridge_store.drivers.base import Failure
+from cloudbridge_store.errors import (
+    AuthenticationError,
+    CertificateError,
+    ClockSkewError,
+    ConnectionFailedError,
+    CredentialsExpiredError,
+    ForeignAnswerError,
+    InvalidRequestError,
+    NotModifiedError,
+    OperationTimeoutError,
+    ProviderInternalException,
+    ServiceUnavailableError,
+    StoreError,
+    ThrottledError,
+)
+from cloudbridge_store.redaction import redact
+
+_TLS = "The server's certificate was not accepted: set ca_bundle, or check the address"
+_NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
+_NAME = "There is no such host: check azure_storage_account and azure_endpoint_url, and this machine's DNS"
+_PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
+_IDENTITY = (
+    "Give azure_storage_key, azure_sas_token, or a service principal (azure_client_id, azure_secret, azure_tenant), "
+    "or set azure_anonymous"
+)
+_CLOCK = "This machine's clock differs from the service's: set it right"
+_SHOWN = 500
+
+# The first class that fits counts, so that the special ones come first.
+_BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
+    ((urllib3_errors.NameResolutionError,), Meaning(ConnectionFailedError, "always", _NAME))
+    if hasattr(urllib3_errors, "NameResolutionError")
+    else ((), Meaning(ConnectionFailedError)),
+    ((urllib3_errors.ProxyError,), Meaning(ConnectionFailedError, "always", _PROXY)),
+    ((urllib3_errors.NewConnectionError,), Meaning(ConnectionFailedError, "always")),
+    (
+        (urllib3_errors.ConnectTimeoutError, exceptions.ServiceRequestTimeoutError),
+        Meaning(OperationTimeoutError, "always"),
+    ),
+    (
+        (urllib3_errors.TimeoutError, exceptions.ServiceResponseTimeoutError, TimeoutError),
+        Meaning(OperationTimeoutError, "idempotent"),
+    ),
+    (
+        (urllib3_errors.IncompleteRead, exceptions.IncompleteReadError, http.client.IncompleteRead),
+        Meaning(ConnectionFailedError, "idempotent"),
+    ),
+    ((urllib3_errors.LocationValueError,), Meaning(InvalidRequestError, hint=_NAME)),
+    (
+        (
+            urllib3_errors.HTTPError,
+            exceptions.ServiceRequestError,
+            exceptions.ServiceResponseError,
+            RequestException,
+            ConnectionError,
+            ssl.SSLError,
+            http.client.HTTPException,
+        ),
+        Meaning(ConnectionFailedError, "idempotent"),
+    ),
+    (
+        (exceptions.DecodeError, exceptions.DeserializationError, exceptions.ODataV4Error),
+        Meaning(ForeignAnswerError, hint=ADDRESS),
+    ),
+    ((exceptions.SerializationError,), Meaning(InvalidRequestError)),
+    (
+        (exceptions.StreamConsumedError, exceptions.StreamClosedError, exceptions.ResponseNotReadError),
+        Meaning(ProviderInternalException),
+    ),
+    ((exceptions.TooManyRedirectsError,), Meaning(ForeignAnswerError, hint=ADDRESS)),
+)
+
+
+def classify(error: BaseException) -> Failure | None:
+    """Say what an exception of the SDK, or of the connection below it, means; ``None`` if it is of neither."""
+    if isinstance(error, exceptions.HttpResponseError) and getattr(error, "response", None) is not None:
+        return _classify_answer(error)
+    if isinstance(error, exceptions.ClientAuthenticationError) or _is_unavailable(error):
+        return Failure(AuthenticationError, reason=_reason(error), hint=_IDENTITY)
+    if isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError)):
+        below = _innermost(error)
+        if (failure := _classify_tls(below)) is not None:
+            return failure
+        error = below
+    for classes, meaning in _BY_CLASS:
+        if isinstance(error, classes):
+            return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
+    if isinstance(error, exceptions.AzureError):
+        return Failure(ProviderInternalException, reason=_reason(error))
+    return None
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    # azure-identity's, which need not be installed; it is a subclass of nothing that says what it is.
+    return type(error).__name__ in ("CredentialUnavailableError", "AuthenticationRequiredError")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what went wrong first: retries, pools and the SDK wrap one another's exceptions."""
+    for _ in range(8):
+        below = getattr(error, "inner_exception", None) or getattr(error, "reason", None)
+        if not isinstance(below, BaseException):
+            below = next((each for each in error.args if isinstance(each, BaseException)), None)
+        if below is None or (isinstance(error, urllib3_errors.ProxyError) and not _tells(below)):
+            return error
+        if not _tells(below):
+            return error
+        error = below
+    return error
+
+
+def _tells(error: BaseException) -> bool:
+    return isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError))
+
+
+def _classify_tls(error: BaseException) -> Failure | None:
+    if not isinstance(error, (ssl.SSLError, urllib3_errors.SSLError)):
+        return None
+    text = str(error)
+    if (
+        isinstance(error, ssl.SSLCertVerificationError)
+        or "CERTIFICATE_VERIFY_FAILED" in text
+        or "doesn't match" in text
+    ):
+        return Failure(CertificateError, reason=_reason(error), hint=_TLS)
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return Failure(ConnectionFailedError, reason=_reason(error), hint=_NO_TLS)
+    return None
+
+
+_QUERY = re.compile(r"\?[^\s'\")]*")
+
+
+def _reason(error: BaseException) -> str:
+    # Messages of the layers below name addresses, and an address may be a signed one.
+    return redact(_QUERY.sub("?...", str(error)))[:_SHOWN] or type(error).__name__
+
+
+class Said(NamedTuple):
+    """What an answer says."""
+
+    status: int | None
+    code: str
+    headers: Mapping[str, str]
+    text: str
+
+
+def said_by(error: exceptions.HttpResponseError) -> Said:
+    """Return what an answer says, whether our own requests or the SDK's clients got it."""
+    response: Any = error.response
+    headers = {str(name).lower(): str(value) for name, value in dict(getattr(response, "headers", {})).items()}
+    code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
+    status = getattr(response, "status_code", None)
+    return Said(status, str(getattr(code, "value", code)), headers, _document(response))
+
+
+def _document(response: Any) -> str:
+    try:
+        return str(response.text())
+    except (AttributeError, ValueError, exceptions.AzureError):
+        return ""
+
+
+def code_of(error: exceptions.HttpResponseError) -> str:
+    """Return the service's own code of an answer."""
+    return said_by(error).code
+
+
+def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
+    said = said_by(error)
+    meaning = _meaning(said)
+    reason = (error.message or "").partition("\n")[0] or said.code or f"status {said.status}"
+    return Failure(
+        meaning.error,
+        meaning.retry,
+        redact(_QUERY.sub("?...", reason))[:_SHOWN],
+        _retry_after(said.headers),
+        said.status,
+        said.code or None,
+        said.headers.get("x-ms-request-id"),
+        meaning.hint,
+    )
+
+
+def _meaning(said: Said) -> Meaning:
+    if said.status == HTTPStatus.NOT_MODIFIED:
+        return Meaning(NotModifiedError)  # the code is that of any condition
+    if said.code == "AuthenticationFailed":
+        return _of_refused_signature(said)
+    if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:
+        return Meaning(CredentialsExpiredError, "auth", "The token is not accepted, or has expired: get a new one")
+    if said.code in BY_CODE:
+        meaning = BY_CODE[said.code]
+        # Something on the way may have said so after it was done.
+        late = said.status == HTTPStatus.SERVICE_UNAVAILABLE and meaning.error is ThrottledError
+        return meaning._replace(retry="idempotent") if late else meaning
+    if not said.code and "x-ms-request-id" not in said.headers and said.status not in _FROM_ANYBODY:
+        # The service names a code or a request in all of its answers: somebody else answered.
+        return Meaning(ForeignAnswerError, hint=ADDRESS)
+    return meaning_of_status(said.status)
+
+
+_FROM_ANYBODY = frozenset({408, 429, 500, 502, 503, 504})
+
+
+def meaning_of_status(status: int | None) -> Meaning:
+    """Return what an HTTP status says where the error's code says nothing."""
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if status is None or status < HTTPStatus.BAD_REQUEST:
+        return Meaning(ForeignAnswerError, hint=ADDRESS)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Meaning(ServiceUnavailableError, "idempotent")
+    return Meaning(InvalidRequestError)
+
+
+_CAUSES = (
+    (
+        re.compile("Signed expiry time|Signature not valid in the specified time frame|expired", re.IGNORECASE),
+        "expired",
+    ),
+    (re.compile("request date header|Request date header too old|is not within|time skew", re.IGNORECASE), "clock"),
+    (re.compile("Issuer validation|Audience validation|Lifetime validation", re.IGNORECASE), "token"),
+)
+
+
+def _of_refused_signature(said: Said) -> Meaning:
+    """Tell apart what the service has one code for: its document has the reason."""
+    cause = next((cause for pattern, cause in _CAUSES if pattern.search(said.text)), "key")
+    if cause == "expired":
+        hint = "The shared access signature has ended, or has not begun: get a new one"
+        return Meaning(CredentialsExpiredError, "auth", hint)
+    if cause == "clock":
+        there = f" (the service has {said.headers['date']})" if "date" in said.headers else ""
+        return Meaning(ClockSkewError, hint=f"{_CLOCK}{there}")
+    if cause == "token":
+        return Meaning(CredentialsExpiredError, "auth", "The token is for something else, or has ended: get a new one")
+    hint = "Check azure_storage_key, azure_sas_token and azure_storage_account: they do not belong together"
+    return Meaning(AuthenticationError, hint=hint)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name in ("x-ms-retry-after-ms", "retry-after-ms"):
+        if (milliseconds := headers.get(name, "")).isdecimal():
+            return int(milliseconds) / 1000
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    except ValueError:
+        return None
+
+
+def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponseError, **context: Any) -> StoreError:
+    """Return an answer's error as another class, where the call says more than the answer."""
+    failure = _classify_answer(error)
+    said = kind(reason, status=failure.status, code=failure.code, request_id=failure.request_id, **context)
+    said.__cause__ = error
+    return said
+
+
+def item_error(status: int, code: str, message: str, bucket: str, key: str) -> StoreError:
+    """Return the error of one key in the answer to a batch."""
+    meaning = _meaning(Said(status, code, {"x-ms-request-id": ""}, message))
+    return meaning.error(message or code or f"status {status}", bucket=bucket, key=key, code=code, hint=meaning.hint)

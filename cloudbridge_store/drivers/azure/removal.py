@@ -1,0 +1,91 @@
+"""Deletions, one by one and in batches."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from cloudbridge_store.drivers.azure.answers import Answer
+from cloudbridge_store.drivers.azure.codes import ADDRESS
+from cloudbridge_store.drivers.azure.errors import code_of, item_error
+from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.drivers.azure.versions import selecting
+from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
+
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3})([^\r\n]*)\r?\n(.*)", re.DOTALL)
+_NUMBER = re.compile(rb"Content-ID:\s*(\d+)", re.IGNORECASE)
+_CODE = re.compile(rb"x-ms-error-code:\s*(\w+)|<Code>(\w+)</Code>", re.IGNORECASE)
+_MESSAGE = re.compile(rb"<Message>([^<\r\n]*)")
+_BOUNDARY = re.compile('boundary="?([^";]+)')
+
+
+def delete_object(service: Service, bucket: str, key: str, version: str | None) -> None:
+    """Delete an object with its snapshots, or one version of it; a missing one is fine."""
+    query = selecting(version)
+    headers = {"x-ms-delete-snapshots": "include"} if version is None else {}
+    try:
+        service.send("DELETE", service.path(bucket, key), query, headers)
+    except ResourceNotFoundError as error:
+        if code_of(error) != "BlobNotFound":
+            raise
+
+
+def delete_objects(service: Service, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
+    """Delete objects and return the error of each that was refused.
+
+    :raises BucketNotFoundError: the service says so of every object, not of the request.
+    """
+    boundary = f"batch_{uuid.uuid4()}"
+    body = "".join(_request(service, bucket, key, number, boundary) for number, key in enumerate(keys))
+    headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
+    query = {"restype": "container", "comp": "batch"}
+    answer = service.send("POST", service.path(bucket), query, headers, f"{body}--{boundary}--\r\n".encode())
+    refused: dict[str, Exception] = {}
+    answered = _outcomes(answer, bucket, keys)
+    for key in keys:
+        if key not in answered:
+            raise ForeignAnswerError("the answer to a batch has not all of its requests", hint=ADDRESS)
+        if (error := answered[key]) is not None:
+            refused[key] = error
+    if (
+        missing := next((each for each in refused.values() if isinstance(each, BucketNotFoundError)), None)
+    ) is not None:
+        raise missing
+    return refused
+
+
+def _request(service: Service, bucket: str, key: str, number: int, boundary: str) -> str:
+    headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-delete-snapshots": "include", "Content-Length": "0"}
+    path = service.path(bucket, key)
+    target = service.sign("DELETE", path, {}, headers)
+    lines = [f"--{boundary}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
+    lines += [f"Content-ID: {number}", "", f"DELETE {target} HTTP/1.1"]
+    lines += [f"{name}: {value!s}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]) + "\r\n"
+
+
+def _outcomes(answer: Answer, bucket: str, keys: Sequence[str]) -> dict[str, StoreError | None]:
+    """Return each key's error, ``None`` where it is gone."""
+    boundary = _BOUNDARY.search(answer.headers.get("Content-Type", ""))
+    if not boundary:
+        raise ForeignAnswerError("the answer to a batch is none", hint=ADDRESS)
+    found: dict[str, StoreError | None] = {}
+    for part in answer.content.split(b"--" + boundary[1].encode()):
+        number, status = _NUMBER.search(part), _STATUS.search(part)
+        if number and status and int(number[1]) < len(keys):
+            key = keys[int(number[1])]
+            found[key] = _error(int(status[1]), status[3], bucket, key)
+    return found
+
+
+def _error(status: int, said: bytes, bucket: str, key: str) -> StoreError | None:
+    code, message = _CODE.search(said), _MESSAGE.search(said)
+    name = (code[1] or code[2]).decode() if code else ""
+    if status < HTTPStatus.MULTIPLE_CHOICES or name == "BlobNotFound":
+        return None
+    return item_error(status, name, message[1].decode("utf-8", "replace") if message else "", bucket, key)
