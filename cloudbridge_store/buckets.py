@@ -253,7 +253,7 @@ class Bucket(CloudResource):
     @property
     def versioning(self) -> bool:
         """Whether it keeps versions of what is written now. :raises UnsupportedOperationError:"""
-        self._session.require("versions", "keep versions")
+        self._session.require("switch_versions", "say whether a bucket keeps versions")
         return self._session.call(self._session.driver.get_versioning, self.name)
 
     def enable_versioning(self) -> None:
@@ -265,7 +265,7 @@ class Bucket(CloudResource):
         self._set_versioning(enabled=False)
 
     def _set_versioning(self, *, enabled: bool) -> None:
-        self._session.require("versions", "keep versions")
+        self._session.require("switch_versions", "choose whether a bucket keeps versions")
         self._session.call(self._session.driver.set_versioning, self.name, enabled=enabled)
 
     def make_public(self) -> None:

@@ -106,6 +106,8 @@ class Capabilities:
     storage_classes: frozenset[str] = frozenset()
     versions: bool = False
     """Buckets can keep every version of their objects."""
+    switch_versions: bool = False
+    """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0

@@ -85,6 +85,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         tags=preset.tagging,
         storage_classes=frozenset(preset.storage_classes),
         versions=preset.versioning and not anonymous,
+        switch_versions=preset.versioning and not anonymous,
         encryption=cast('frozenset[Literal["service", "kms", "customer"]]', preset.encryption),
         batch_delete=1000,
         sign=frozenset() if anonymous else frozenset({"GET", "HEAD", "PUT", "DELETE"}),

@@ -20,7 +20,7 @@ class VersionSuite(StoreFixtures):
         bucket.enable_versioning()
         return bucket
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_versioning_is_chosen_by_bucket(self, bucket: Bucket) -> None:
         states = [bucket.versioning]
         bucket.enable_versioning()
@@ -29,7 +29,7 @@ class VersionSuite(StoreFixtures):
         states.append(bucket.versioning)
         assert states == [False, True, False]
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_versions_are_kept_and_read(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a/ü b")
         for number in range(3):
@@ -41,7 +41,7 @@ class VersionSuite(StoreFixtures):
         assert [each.metadata["number"] for each in found] == ["2", "1", "0"]
         assert (obj.content(), obj.version) == (b"content 2", found[0].version)
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_one_version_in_every_way_of_reading(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a").upload(b"the first")
         first = obj.version
@@ -55,7 +55,7 @@ class VersionSuite(StoreFixtures):
             file.seek(-5, 2)
             assert file.read() == b"first"
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_the_versions_of_a_prefix_come_by_key(self, versioned: Bucket) -> None:
         for key in ("b", "a/2", "a/1", "a/1"):
             versioned.objects.create(key).upload(b"x")
@@ -64,7 +64,7 @@ class VersionSuite(StoreFixtures):
         versioned.objects.create("a/").upload(b"x")
         assert [each.name for each in versioned.objects.create("a/").versions()] == ["a/"]
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_deleting_marks_and_restoring_brings_back(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a").upload(b"kept")
         obj.delete()
@@ -79,7 +79,7 @@ class VersionSuite(StoreFixtures):
         with pytest.raises(InvalidValueException):
             mark.restore_version()
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_restoring_keeps_what_describes_the_version(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a").upload(b"1", content_type="text/x-one", metadata={"n": "1"})
         first = obj.version
@@ -89,7 +89,7 @@ class VersionSuite(StoreFixtures):
         restored = old.restore_version()
         assert (restored.content(), restored.content_type, restored.metadata) == (b"1", "text/x-one", {"n": "1"})
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_a_version_is_deleted_for_good(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a").upload(b"1")
         obj.upload(b"2")
@@ -102,7 +102,7 @@ class VersionSuite(StoreFixtures):
         with pytest.raises(ObjectNotFoundError):
             older.refresh()
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_pages_of_versions(self, provider: CloudProvider, versioned: Bucket) -> None:
         keys = sorted(f"{number % 3}/{number}" for number in range(6))
         for key in keys:
@@ -120,7 +120,7 @@ class VersionSuite(StoreFixtures):
         assert [key for key, _ in seen] == [key for key in keys for _ in range(3)]
         assert len(set(seen)) == 18
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_a_bucket_is_deleted_with_all_versions(self, harness: ProviderHarness, provider: CloudProvider) -> None:
         bucket = harness.make_bucket(provider)
         bucket.enable_versioning()
@@ -129,7 +129,7 @@ class VersionSuite(StoreFixtures):
         bucket.delete(delete_contents=True)
         assert provider.storage.buckets.get(bucket.name) is None
 
-    @needs("versions")
+    @needs("switch_versions")
     def test_what_a_version_refuses(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a").upload(b"1")
         version = next(iter(obj.versions()))
@@ -146,12 +146,16 @@ class VersionSuite(StoreFixtures):
     def test_versions_are_refused(self, unreachable: CloudProvider) -> None:
         bucket = offline_bucket(unreachable)
         for call in (
-            bucket.enable_versioning,
-            bucket.suspend_versioning,
-            lambda: bucket.versioning,
             lambda: list(bucket.objects.versions()),
             lambda: bucket.objects.get("a", version="1"),
             lambda: list(bucket.objects.create("a").versions()),
         ):
+            with pytest.raises(UnsupportedOperationError):
+                call()
+
+    @lacks("switch_versions")
+    def test_choosing_versions_is_refused(self, unreachable: CloudProvider) -> None:
+        bucket = offline_bucket(unreachable)
+        for call in (bucket.enable_versioning, bucket.suspend_versioning, lambda: bucket.versioning):
             with pytest.raises(UnsupportedOperationError):
                 call()
