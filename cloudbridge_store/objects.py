@@ -317,6 +317,8 @@ class BucketObject(DescribedObject):
             able = ", ".join(sorted(self._session.capabilities.sign)) or "none"
             message = f"this provider cannot sign {method} requests (it can sign: {able})"
             raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID)
+        if method == "PUT" and content_type is not None:
+            self._session.require("sign_content_type", "bind the content type of a signed PUT")
         self._refuse_version()
         seconds = checks.expiry(self._session, expires_in)
         options = SignOptions(

@@ -113,6 +113,8 @@ class Capabilities:
     batch_delete: int = 0
     """Most keys in one :meth:`Driver.delete_objects`."""
     sign: frozenset[Method] = frozenset()
+    sign_content_type: bool = True
+    """A signed PUT can say which content type it must carry."""
     sign_form: bool = False
     public_access: bool = False
     website: bool = False

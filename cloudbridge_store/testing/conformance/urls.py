@@ -93,6 +93,7 @@ class UrlSuite(StoreFixtures):
         assert bucket.objects.create("a").content() == b"1"
 
     @needs("sign", "PUT")
+    @needs("sign_content_type")
     def test_writing_binds_the_content_type(self, harness: ProviderHarness, bucket: Bucket) -> None:
         obj = bucket.objects.create("a")
         signed = obj.sign("PUT", content_type="x/y")
@@ -101,6 +102,12 @@ class UrlSuite(StoreFixtures):
         assert bucket.objects.get("a") is None
         assert harness.send(signed, body=b"1").status in (200, 201, 204)
         assert bucket.objects.create("a").content_type == "x/y"
+
+    @needs("sign", "PUT")
+    @lacks("sign_content_type")
+    def test_binding_the_content_type_is_refused(self, unreachable: CloudProvider) -> None:
+        with pytest.raises(UnsupportedOperationError):
+            offline_bucket(unreachable).objects.create("a").sign("PUT", content_type="x/y")
 
     @needs("sign", "HEAD")
     def test_describing(self, harness: ProviderHarness, stored: BucketObject) -> None:
