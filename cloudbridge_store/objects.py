@@ -349,6 +349,20 @@ class BucketObject(DescribedObject):
         self._refuse_version()
         return self._session.call(self._session.driver.public_url, self.bucket.name, self._name)
 
+    def set_storage_class(self, storage_class: str) -> None:
+        """Move it to another storage class; content, metadata and tags stay, its ETag may change.
+
+        Leaving an archive takes the service hours where it can be asked for by this; until then reads are refused.
+
+        :raises UnsupportedOperationError: the provider cannot, or has no such class.
+        :raises ArchivedError: the service does not bring it back by this. :raises NotFoundError: nothing is stored.
+        """
+        self._session.require("change_storage_class", "change an object's storage class")
+        self._refuse_version()
+        name = checks.storage_class(self._session, storage_class)
+        self._forget()
+        self._session.call(self._session.driver.set_storage_class, self.bucket.name, self._name, name)
+
     def get_tags(self) -> dict[str, str]:
         """Return its tags. :raises UnsupportedOperationError:"""
         self._session.require("tags", "tag objects")

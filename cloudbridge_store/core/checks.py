@@ -167,13 +167,25 @@ def _refuse_unsupported(session: Session, given: Mapping[str, Any], headers: Map
     lacking += [name for name in ("if_match", "if_none_match") if name in given and name not in able.conditional_put]
     wanted = given.get("storage_class")
     if wanted is not None and wanted not in able.storage_classes:
-        there = ", ".join(sorted(able.storage_classes)) or "none to choose"
-        lacking.append(f"the storage class {wanted} (there are: {there})")
+        lacking.append(_lacking_class(able, wanted))
     encryption = given.get("encryption")
     if encryption is not None and encryption.kind not in able.encryption:
         lacking.append(_lacking_key(able, encryption))
     if lacking:
         raise UnsupportedOperationError(f"this provider does not have {', '.join(lacking)}", provider=session.provider)
+
+
+def storage_class(session: Session, name: str) -> str:
+    """Return a storage class that the service has. :raises UnsupportedOperationError: it has no such class."""
+    if name not in session.capabilities.storage_classes:
+        lacking = _lacking_class(session.capabilities, name)
+        raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
+    return name
+
+
+def _lacking_class(able: Capabilities, wanted: str) -> str:
+    there = ", ".join(sorted(able.storage_classes)) or "none to choose"
+    return f"the storage class {wanted} (there are: {there})"
 
 
 def _lacking_key(able: Capabilities, encryption: Encryption) -> str:

@@ -43,6 +43,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "list_versions": Operation("bucket", "always"),
     "get_versioning": Operation("bucket", "always"),
     "set_versioning": Operation("bucket", "always", writes=True),
+    "set_storage_class": Operation("object", "always", writes=True),
     "get_tags": Operation("object", "always"),
     "set_tags": Operation("object", "always", writes=True),
     "set_public": Operation("bucket", "always", writes=True),

@@ -104,6 +104,7 @@ class Capabilities:
     tags: bool = False
     content_headers: frozenset[str] = CONTENT_HEADERS
     storage_classes: frozenset[str] = frozenset()
+    change_storage_class: bool = False
     versions: bool = False
     """Buckets can keep every version of their objects."""
     switch_versions: bool = False
@@ -339,6 +340,14 @@ class Driver(ABC):
 
     def set_versioning(self, bucket: str, *, enabled: bool) -> None:
         """Keep versions from now on, or no more; those that were kept stay."""
+        raise self._unsupported()
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        """Move an object to another of ``storage_classes``; content and all else that describes it stay.
+
+        :raises ArchivedError: the service first has to bring it back from where it is, which it does not do by this.
+        :raises PreconditionFailedError: it was replaced meanwhile.
+        """
         raise self._unsupported()
 
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:

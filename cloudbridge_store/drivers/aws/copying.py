@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudbridge_store.drivers.aws import uploads
-from cloudbridge_store.drivers.aws.encryption import unlocking
+from cloudbridge_store.drivers.aws.encryption import asking_for, unlocking
 from cloudbridge_store.drivers.aws.service import Service
-from cloudbridge_store.drivers.aws.translate import conditions, describing, etag_of, quoted, require, stored
-from cloudbridge_store.drivers.base import Encryption, MiB, ObjectInfo, Part, PutOptions, ReadOptions, Stored
+from cloudbridge_store.drivers.aws.translate import (
+    conditions,
+    describing,
+    etag_of,
+    object_info,
+    quoted,
+    require,
+    stored,
+)
+from cloudbridge_store.drivers.base import READ_ALL, Encryption, MiB, ObjectInfo, Part, PutOptions, ReadOptions, Stored
 from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError
 
 PART_SIZE = 512 * MiB
@@ -60,6 +69,26 @@ class Copy:
         answer = service.send("copy_object", Bucket=self.to_bucket, Key=self.to_key, **self._parameters, **parameters)
         result = require(answer, "CopyObjectResult")
         return replace(stored(result, service.preset), version=stored({**answer, **result}, service.preset).version)
+
+    def move(self, storage_class: str, encryption: Encryption | None) -> None:
+        """Copy an object onto itself, in another storage class, as long as it is what it was."""
+        service = self.service
+        etag = self.source.etag
+        if self.source.size > service.preset.max_copy or not service.trusted:
+            options = replace(self._description(), storage_class=storage_class, encryption=encryption, if_match=etag)
+            self._by_parts(options)
+            return
+        service.send(
+            "copy_object",
+            Bucket=self.to_bucket,
+            Key=self.to_key,
+            **self._parameters,
+            MetadataDirective="COPY",
+            TaggingDirective="COPY",
+            StorageClass=storage_class,
+            IfMatch=quoted(etag),
+            **asking_for(encryption),
+        )
 
     def _storage_class(self) -> str | None:
         name = self.source.storage_class
@@ -129,6 +158,19 @@ def copy(
     if asked.if_match not in (None, source.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=source.key)
     return Copy(service, bucket, source, asked, to_bucket, to_key).run(options)
+
+
+def set_storage_class(service: Service, bucket: str, key: str, answer: Mapping[str, Any], storage_class: str) -> None:
+    """Move an object to another storage class.
+
+    :param answer: to the HEAD that describes it now.
+    :raises PreconditionFailedError: it is another one by now.
+    """
+    source = object_info(key, answer, service.preset)
+    # The key it is encrypted with would not come along: the copy would get the bucket's default one.
+    kind = answer.get("ServerSideEncryption")
+    encryption = Encryption.kms(answer.get("SSEKMSKeyId")) if kind == "aws:kms" else Encryption() if kind else None
+    Copy(service, bucket, source, READ_ALL, bucket, key).move(storage_class, encryption)
 
 
 def get_tags(service: Service, bucket: str, key: str, version: str | None = None) -> dict[str, str]:

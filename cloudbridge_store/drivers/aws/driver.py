@@ -174,8 +174,11 @@ class AwsDriver(Driver):
     # Objects
 
     def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
+        return object_info(key, self._head(bucket, key, options), self._service.preset)
+
+    def _head(self, bucket: str, key: str, options: ReadOptions) -> dict[str, Any]:
         try:
-            answer = self._service.send(
+            return self._service.send(
                 "head_object",
                 Bucket=bucket,
                 Key=key,
@@ -188,7 +191,6 @@ class AwsDriver(Driver):
                 raise
             missing = self._which_is_missing(bucket, key, error)
             raise missing from missing.__cause__
-        return object_info(key, answer, self._service.preset)
 
     def _which_is_missing(self, bucket: str, key: str, error: ClientError) -> Exception:
         """Ask what the answer to a HEAD cannot say, as it has no body."""
@@ -381,6 +383,14 @@ class AwsDriver(Driver):
         versions.set_versioning(self._service, bucket, enabled=enabled)
 
     # Tags, who may read, and rules
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        answer = self._head(bucket, key, READ_ALL)
+        try:
+            copying.set_storage_class(self._service, bucket, key, answer, storage_class)
+        except ClientError as error:
+            failed = self._condition_failed(error, PutOptions(if_match="*"), bucket, key)
+            raise failed from failed.__cause__
 
     def get_tags(self, bucket: str, key: str) -> Mapping[str, str]:
         return copying.get_tags(self._service, bucket, key)

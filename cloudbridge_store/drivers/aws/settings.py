@@ -73,6 +73,22 @@ def _held_checksums(preset: S3Preset) -> frozenset[str]:
     return frozenset({"md5"} if preset.etag_is_md5 else ())
 
 
+def _changes_storage_class(preset: S3Preset) -> bool:
+    # It is a copy onto itself. Only where that can depend on what is there, it cannot undo a write of the same moment.
+    guarded = "if_match" in preset.conditional_put and preset.conditional_multipart
+    return preset.copy and guarded and len(preset.storage_classes) > 1
+
+
+def _part_sizes(preset: S3Preset) -> dict[str, Any]:
+    return {
+        "max_put": min(preset.max_part, 5 * 2**30),
+        "min_part": preset.min_part,
+        "max_part": preset.max_part,
+        "max_parts": preset.max_parts,
+        "equal_parts": preset.equal_part_size,
+    }
+
+
 def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Capabilities:
     """Return what a service can do."""
     return Capabilities(
@@ -84,6 +100,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         user_metadata=True,
         tags=preset.tagging,
         storage_classes=frozenset(preset.storage_classes),
+        change_storage_class=_changes_storage_class(preset),
         versions=preset.versioning and not anonymous,
         switch_versions=preset.versioning and not anonymous,
         encryption=cast('frozenset[Literal["service", "kms", "customer"]]', preset.encryption),
@@ -96,11 +113,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         list_uploads=preset.max_parts > 1,
         locations=locations,
         checksums=_held_checksums(preset),
-        max_put=min(preset.max_part, 5 * 2**30),
-        min_part=preset.min_part,
-        max_part=preset.max_part,
-        max_parts=preset.max_parts,
-        equal_parts=preset.equal_part_size,
         literal_keys=True,
+        **_part_sizes(preset),
         max_metadata_bytes=preset.max_metadata_bytes,
     )

@@ -63,6 +63,7 @@ _CAPABILITIES = Capabilities(
     user_metadata=True,
     tags=True,
     storage_classes=_READABLE | _ARCHIVES,
+    change_storage_class=True,
     batch_delete=1000,
     sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
     list_uploads=True,
@@ -231,6 +232,14 @@ class MemoryDriver(Driver):
         with lock:
             table = self._table(bucket)
             table.records[key] = replace(table.find(key), tags=dict(tags))
+
+    def set_storage_class(self, bucket: str, key: str, storage_class: str) -> None:
+        with lock:
+            table = self._table(bucket)
+            record = table.find(key)
+            _refuse_archived(record)
+            info = record.info._replace(storage_class=storage_class, modified=datetime.now(UTC))
+            table.records[key] = replace(record, info=info)
 
     def _find(self, bucket: str, key: str) -> Record:
         with lock:

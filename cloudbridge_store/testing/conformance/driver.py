@@ -35,6 +35,7 @@ _BEHIND_CAPABILITIES = {
     "sign": ("sign_url",),
     "multipart": ("start_upload", "upload_part", "list_parts", "finish_upload", "abort_upload"),
     "list_uploads": ("list_uploads",),
+    "change_storage_class": ("set_storage_class",),
     "versions": ("list_versions",),
     "switch_versions": ("get_versioning", "set_versioning"),
     "tags": ("get_tags", "set_tags"),

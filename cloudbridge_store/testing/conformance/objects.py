@@ -282,6 +282,32 @@ class ObjectSuite(StoreFixtures):
             assert bucket.objects.create("a").storage_class == storage_class
             bucket.objects.create("a").delete()
 
+    @needs("change_storage_class")
+    def test_storage_class_is_changed(self, provider: CloudProvider, bucket: Bucket) -> None:
+        able = provider.capabilities
+        tags = {"k": "v"} if able.tags else None
+        obj = bucket.objects.create("dir/a").upload(b"0123", content_type="x/y", metadata={"m": "ü"}, tags=tags)
+        first = obj.storage_class
+        # The first one in the alphabet that can be read at once.
+        other = min(able.storage_classes - {first, "ARCHIVE", "Archive", "DEEP_ARCHIVE", "GLACIER"})
+        obj.set_storage_class(other)
+        found = bucket.objects.create("dir/a")
+        assert (found.storage_class, found.content()) == (other, b"0123")
+        assert (found.content_type, found.metadata) == ("x/y", {"m": "ü"})
+        if able.tags:
+            assert found.get_tags() == tags
+        assert obj.storage_class == other
+        with pytest.raises(UnsupportedOperationError):
+            obj.set_storage_class("NO_SUCH_CLASS")
+        with pytest.raises(NotFoundError):
+            bucket.objects.create("missing").set_storage_class(other)
+        assert [each.name for each in bucket.objects] == ["dir/a"]
+
+    @lacks("change_storage_class")
+    def test_changing_the_storage_class_is_refused(self, unreachable: CloudProvider) -> None:
+        with pytest.raises(UnsupportedOperationError):
+            offline_bucket(unreachable).objects.create("a").set_storage_class("STANDARD")
+
     def test_unknown_storage_class_is_refused(self, unreachable: CloudProvider) -> None:
         with pytest.raises(UnsupportedOperationError):
             offline_bucket(unreachable).objects.create("a").upload(b"", storage_class="NO_SUCH_CLASS")
