@@ -8,12 +8,14 @@ import re
 from datetime import UTC, datetime
 from email.header import decode_header
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.errors import InvalidConfigurationException
+from cloudbridge_store.errors import IntegrityError, InvalidConfigurationException
 
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?]*\?=(?:\s+=\?[^?\s]+\?[BbQq]\?[^?]*\?=)*")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _NOT_AS_IT_IS = re.compile(r"^\s|\s$|\s\s|[^ -~]")
 
 
@@ -68,3 +70,20 @@ def decode_text(value: str) -> str:
         return "".join(piece.decode(name or "ascii") if isinstance(piece, bytes) else piece for piece, name in pieces)
     except (LookupError, ValueError):
         return value
+
+
+def sent_range(status: int, length: int, content_range: str | None) -> tuple[int, int, int]:
+    """Return where the body of an answer starts in the object, its length, and the object's size.
+
+    :param length: bytes that the answer announces.
+    :raises IntegrityError: what the answer says does not fit together.
+    """
+    if status != HTTPStatus.PARTIAL_CONTENT:
+        return 0, length, length
+    found = _CONTENT_RANGE.fullmatch(content_range or "")
+    if not found:
+        raise IntegrityError(f"the service sends the range {content_range!r}")
+    start, last, size = map(int, found.groups())
+    if last - start + 1 != length:
+        raise IntegrityError(f"the service sends {length} bytes as {content_range}")
+    return start, length, size
