@@ -98,7 +98,9 @@ class Capabilities:
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True
-    """Conditions hold for uploads in parts, and for copies, too."""
+    """Conditions hold for uploads in parts, too."""
+    conditional_copy: bool = True
+    """Conditions hold for copies, too."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False
