@@ -188,6 +188,10 @@ class Driver(ABC):
         """Get new credentials after a failure whose retry is ``"auth"``; ``False`` where there are none to get."""
         return False
 
+    def authenticate(self) -> None:
+        """Have the service look at the credentials; they need not permit anything. May need less than listing does."""
+        self.list_buckets(limit=1)
+
     def refuse_key(self, key: str) -> str | None:
         """Say why this service cannot hold ``key`` as it is, or ``None``. Must not ask the service."""
         return None

@@ -196,6 +196,7 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
     put = encrypted if "customer" in driver.capabilities.encryption else PutOptions(metadata=metadata)
     read = LOCKED if put is encrypted else READ_ALL
     arguments = {
+        "authenticate": (),
         "create_bucket": (bucket,),
         "head_bucket": (bucket,),
         "list_buckets": ({"limit": 10},),
@@ -204,6 +205,7 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "head_object": (bucket, key, read),
         "get_object": (bucket, key, read),
         "copy_object": (bucket, key, bucket, f"{key}-copy", None, {"source": read}),
+        "set_storage_class": (bucket, key, "STANDARD"),
         "list_objects": (bucket,),
         "list_versions": (bucket,),
         "get_versioning": (bucket,),
