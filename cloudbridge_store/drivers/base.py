@@ -196,6 +196,17 @@ class Driver(ABC):
         """Say why this service cannot hold ``key`` as it is, or ``None``. Must not ask the service."""
         return None
 
+    def bucket_name(self, bucket_id: str) -> str:
+        """Return the name of the bucket that ``buckets.get()`` was asked for; must not ask the service.
+
+        For services that CloudBridge has other ids of than names; what is not certainly one is a name.
+        """
+        return bucket_id
+
+    def object_key(self, bucket: str, object_id: str) -> str:
+        """Return the key of the object that ``objects.get()`` was asked for, likewise."""
+        return object_id
+
     # Buckets
     @abstractmethod
     def create_bucket(self, bucket: str, *, location: str | None = None) -> BucketInfo:

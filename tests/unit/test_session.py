@@ -22,6 +22,8 @@ def test_every_method_of_the_contract_is_known_to_the_session():
     methods = {name for name in vars(Driver) if not name.startswith("_")}
     not_operations = {
         "name",
+        "bucket_name",
+        "object_key",
         "config_keys",
         "capabilities",
         "connect",
