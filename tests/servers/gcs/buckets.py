@@ -122,7 +122,7 @@ def _find_deleted(call):
 
 
 def patch(call):
-    return _change(call, lambda old, given: bucket_rules.merge(old, given))
+    return _change(call, bucket_rules.merge)
 
 
 def update(call):

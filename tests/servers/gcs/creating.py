@@ -49,13 +49,13 @@ class Plan:
     """``md5Hash`` and ``crc32c`` as the caller expects them, in Base64."""
     component_count: int | None = None
 
-    def check(self, *, is_final=False):
-        """Refuse what can be refused before the bytes are there."""
+    def check(self, *, is_final=False, overwrites=True):
+        """Refuse what can be refused before the bytes are there; all of it, or what is new at the end."""
         check_name(self.name)
         allow(self.caller, "storage.objects.create", self.bucket)
         live = self.bucket.live(self.name)
         check_conditions(self.given, live)
-        if live is not None:
+        if live is not None and overwrites:
             if not is_allowed(self.caller, "storage.objects.delete", self.bucket):
                 allow(self.caller, "storage.objects.delete", self.bucket, live)
             if not self.bucket.is_versioned or any(
@@ -69,7 +69,7 @@ class Plan:
             acls.for_object(self.bucket, self.caller, self.predefined_acl, self.acl)
 
     def commit(self, state, content):
-        """Make the object out of its content. :raises Refusal: the content is another, or the conditions do not hold."""
+        """Make the object out of its content. :raises Refusal: the content is another, or a condition does not hold."""
         check_digests(self.digests, content)
         with state.lock:
             if state.buckets.get(self.bucket.name) is not self.bucket:

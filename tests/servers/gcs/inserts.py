@@ -132,10 +132,15 @@ class Parts:
         for _ in self._until_mark():
             pass  # what stands before the first part
 
+    @property
+    def is_over(self):
+        """Whether the mark that was last read is the one at the end."""
+        self._fill(2)
+        return self._buffer.startswith(b"--")
+
     def next(self):
         """Return the headers of the next part, and a generator of its content, which is to be read to its end."""
-        self._fill(2)
-        if self._buffer.startswith(b"--"):
+        if self.is_over:
             raise _no_part()
         while b"\r\n\r\n" not in self._buffer:
             self._fill(len(self._buffer) + 1)
@@ -146,8 +151,7 @@ class Parts:
     def last(self, pieces):
         """Yield the content of the part that must be the last."""
         yield from pieces
-        self._fill(2)
-        if not self._buffer.startswith(b"--"):
+        if not self.is_over:
             raise invalid("Multipart body must have exactly two parts.", reason="badRequest")
         for _ in self._pieces:
             pass

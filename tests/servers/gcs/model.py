@@ -25,7 +25,7 @@ def rfc3339(moment):
 
 def parse_time(text):
     """Return the moment that a text in RFC 3339 means."""
-    moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(text.upper())
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -43,7 +43,9 @@ class Refusal(Exception):
         details = f"<Details>{escape(self.message)}</Details>" if self.message != message else ""
         body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(message)}</Message>"
         headers = {"Content-Type": "application/xml; charset=UTF-8", **self.headers}
-        return Answer(self.status, headers, f"{body}{details}</Error>".encode())
+        # Who does not say who they are is denied access here, and asked for credentials by the JSON API.
+        status = 403 if code == "AccessDenied" else self.status
+        return Answer(status, headers, f"{body}{details}</Error>".encode())
 
 
 _XML = {
@@ -143,5 +145,5 @@ def no_crc32c(given, found):
 
 
 def uniform(act):
-    """Return the refusal of ACLs on a bucket whose access is uniform. ``act`` is such as ``get legacy ACL for a bucket``."""
+    """Return the refusal of ACLs where access is uniform. ``act`` is such as ``get legacy ACL for a bucket``."""
     return invalid(f"Cannot {act} when uniform bucket-level access is enabled. Read more at {UNIFORM}")

@@ -6,7 +6,7 @@ import sys
 import traceback
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from servers.gcs import acls, buckets, inserts, lists, objects, resumable, schema
+from servers.gcs import acls, batch, buckets, copying, inserts, lists, objects, resumable, schema, xml_api
 from servers.gcs.call import Call
 from servers.gcs.refusals import Refusal, invalid, no_route, not_implemented
 from servers.gcs.wire import Gone, Malformed
@@ -17,6 +17,10 @@ _LIST = "maxResults pageToken prefix projection softDeleted"
 _OBJECTS = "delimiter endOffset filter includeFoldersAsPrefixes includeTrailingDelimiter matchGlob startOffset versions"
 _PREDEFINED = "predefinedAcl predefinedDefaultObjectAcl"
 _O, _B = "b/{bucket}/o/{object}", "b/{bucket}"
+_TO = "b/{to_bucket}/o/{to_object}"
+_COPY = f"destinationKmsKeyName destinationPredefinedAcl projection sourceGeneration {_OBJECT_IFS} "
+_COPY += _OBJECT_IFS.replace("if", "ifSource")
+_COMPOSE = "destinationPredefinedAcl ifGenerationMatch ifMetagenerationMatch kmsKeyName"
 _INSERT = f"contentEncoding {_OBJECT_IFS} kmsKeyName name predefinedAcl projection upload_id"
 
 # A method, a path, what answers, which parameters it knows.
@@ -39,6 +43,9 @@ ROUTES = [
     ("PUT", _O, objects.update, f"generation {_OBJECT_IFS} overrideUnlockedRetention predefinedAcl projection"),
     ("DELETE", _O, objects.delete, f"generation {_OBJECT_IFS}"),
     ("POST", f"{_O}/restore", objects.restore, f"copySourceAcl generation {_OBJECT_IFS} projection restoreToken"),
+    ("POST", f"{_O}/compose", copying.compose, _COMPOSE),
+    ("POST", f"{_O}/rewriteTo/{_TO}", copying.rewrite, f"{_COPY} maxBytesRewrittenPerCall rewriteToken"),
+    ("POST", f"{_O}/copyTo/{_TO}", copying.copy, _COPY),
     *[
         route
         for base in (f"{_B}/acl", f"{_B}/defaultObjectAcl", f"{_O}/acl")
@@ -87,7 +94,7 @@ class Tree:
             self._by_size.setdefault((method, len(pattern)), []).append((pattern, answer, frozenset(known.split())))
 
     def find(self, method, path):
-        """Return what answers, the arguments in the path, and the parameters it knows. :raises Refusal: nothing does."""
+        """Return what answers, the arguments in the path, the parameters it knows. :raises Refusal: nothing does."""
         given = path.split("/")
         for pattern, answer, known in self._by_size.get((method, len(given)), ()):
             if all(want[0] == "{" or want == got for want, got in zip(pattern, given, strict=True)):
@@ -127,7 +134,13 @@ class Service:
                 return self._download(asked, path.removeprefix("/download/storage/v1/"))
             if path.startswith("/upload/storage/v1/"):
                 return self._upload(asked, path.removeprefix("/upload/storage/v1/"))
-            return self._answer_other(asked)
+            if path == "/batch/storage/v1":
+                return batch.answer(asked, self)
+            if answer := self._answer_account(asked):
+                return answer
+            kind = "xml"
+            bucket, _, name = path.removeprefix("/").partition("/")
+            return xml_api.answer(self.state, asked, decode(bucket), decode(name))
         except Refusal as refused:
             return getattr(refused, f"as_{kind}")()
         except (Gone, Malformed):
@@ -167,7 +180,8 @@ class Service:
         known = frozenset(_INSERT.split()) | schema.COMMON
         return inserts.insert(Call(self.state, asked, {"bucket": decode(parts[1])}, known))
 
-    def _answer_other(self, asked):
+    def _answer_account(self, asked):
+        """Answer where tokens and signatures are given out, else return ``None``."""
         path = asked.path
         if path in ("/token", "/short/token", "/revoke"):
             form = dict(parse_qsl(asked.query) + parse_qsl(asked.body.read().decode("latin-1")))
@@ -177,4 +191,4 @@ class Service:
         if path.startswith("/v1/projects/-/serviceAccounts/") and path.endswith(":signBlob"):
             email = decode(path.removeprefix("/v1/projects/-/serviceAccounts/").removesuffix(":signBlob"))
             return self.state.identity.sign_blob(asked, email)
-        raise no_route()
+        return None

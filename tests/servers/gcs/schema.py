@@ -9,7 +9,9 @@ import re
 
 from servers.gcs.refusals import invalid
 
-COMMON = frozenset("alt fields key oauth_token prettyPrint quotaUser userIp uploadType userProject $.xgafv".split())
+COMMON = frozenset(
+    {"alt", "fields", "key", "oauth_token", "prettyPrint", "quotaUser", "userIp", "uploadType", "userProject"},
+)
 
 _TYPES = {"text": str, "integer": int, "boolean": bool}
 _SHAPES = {

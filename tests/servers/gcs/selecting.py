@@ -54,7 +54,7 @@ def _cut(value, chosen, *, is_open=False):
     """``is_open``: below are names of the caller's, such as those of metadata."""
     if isinstance(value, list):
         return [_cut(each, chosen) for each in value]
-    if not chosen or "*" in chosen and not chosen["*"] or not isinstance(value, dict):
+    if not chosen or chosen.get("*") == {} or not isinstance(value, dict):
         return value
     found = {}
     for name, below in chosen.items():
