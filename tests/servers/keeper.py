@@ -16,6 +16,7 @@ KINDS = {
     "moto": "servers.moto:MotoServer",
     "swift": "servers.swift:SwiftServer",
     "ceph": "servers.ceph:CephServer",
+    "gcs": "servers.gcs:GcsServer",
 }
 
 
