@@ -45,7 +45,8 @@ class BucketService:
         if not isinstance(bucket_id, str) or not bucket_id:
             return None
         try:
-            info = self._session.call(self._session.driver.head_bucket, bucket_id)
+            driver = self._session.driver
+            info = self._session.call(driver.head_bucket, driver.bucket_name(bucket_id))
         except NotFoundError:
             return None
         return Bucket(self.provider, info)

@@ -62,13 +62,17 @@ class BucketObjectService:
         :raises StoreError: anything but not-found, such as a lack of permission.
         :raises UnsupportedOperationError: the service has no versions, or takes no keys.
         """
-        target = Target(self._session, self.bucket.name, checks.object_key(self._session, name))
+        key = checks.object_key(self._session, self._named(name))
+        target = Target(self._session, self.bucket.name, key)
         source = checks.read_source(self._session, version, encryption)
         try:
             info = target.head(source)
         except NotFoundError:
             return None
         return BucketObject(self.bucket, target.key, info, source=source)
+
+    def _named(self, name: object) -> object:
+        return self._session.driver.object_key(self.bucket.name, name) if isinstance(name, str) else name
 
     def exists(self, name: str) -> bool:
         """Say whether there is an object of that name."""

@@ -117,7 +117,7 @@ class BucketObject(DescribedObject):
         """Start an upload whose parts are sent by the caller, in any order and from any thread or process."""
         self._session.require("multipart", "upload in parts")
         checked = self._put_options(options)
-        checks.refuse_conditions(self._session, checked)
+        checks.refuse_conditions(self._session, checked, "multipart")
         upload_id = self._session.call(self._session.driver.start_upload, self.bucket.name, self._name, checked)
         return MultipartUpload(self.bucket, self._name, upload_id, options=checked)
 
@@ -147,7 +147,7 @@ class BucketObject(DescribedObject):
         key = checks.object_key(self._session, self._name if name is None else name)
         checked = checks.put_options(self._session, key, options) if options else None
         if checked is not None:
-            checks.refuse_conditions(self._session, checked)
+            checks.refuse_conditions(self._session, checked, "copy")
         driver = self._session.driver
         names = (self.bucket.name, self._name, to_bucket.name, key)
         self._session.call(driver.copy_object, *names, checked, source=self._source)

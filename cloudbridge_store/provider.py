@@ -136,7 +136,7 @@ class CloudProvider:
         :raises ProviderConnectionException: it does not, or it cannot be reached.
         """
         try:
-            self.session.call(self.session.driver.list_buckets, limit=1)
+            self.session.call(self.session.driver.authenticate)
         except PermissionDeniedError:
             return True  # known, if not permitted to list
         except ProviderConnectionException:

@@ -230,10 +230,11 @@ def source_url(session: Session, url: object) -> str:
     return text
 
 
-def refuse_conditions(session: Session, options: PutOptions) -> None:
+def refuse_conditions(session: Session, options: PutOptions, able: Literal["multipart", "copy"]) -> None:
     """Raise where the service keeps no condition of an upload in parts, or of a copy."""
-    if options.conditional and not session.capabilities.conditional_multipart:
-        message = "this provider keeps conditions of uploads in one request only"
+    if options.conditional and not getattr(session.capabilities, f"conditional_{able}"):
+        what = "uploads in parts" if able == "multipart" else "copies"
+        message = f"this provider keeps conditions of uploads in one request, and not of {what}"
         raise UnsupportedOperationError(message, provider=session.provider)
 
 

@@ -19,6 +19,7 @@ class Operation:
 
 
 OPERATIONS: Mapping[str, Operation] = {
+    "authenticate": Operation("service", "always"),
     "create_bucket": Operation("bucket", "never", writes=True),
     "head_bucket": Operation("bucket", "always"),
     "list_buckets": Operation("service", "always"),

@@ -100,7 +100,9 @@ class Capabilities:
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True
-    """Conditions hold for uploads in parts, and for copies, too."""
+    """Conditions hold for uploads in parts, too."""
+    conditional_copy: bool = True
+    """Conditions hold for copies, too."""
     separate_uploads: bool = True
     """Uploads in parts of one key do not disturb each other; else any write of the object ends the others."""
     conditional_read: bool = False
@@ -113,6 +115,9 @@ class Capabilities:
     """Buckets can keep every version of their objects."""
     switch_versions: bool = False
     """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
+    delete_marks: bool = True
+    """A deletion is a version of its own, and what was there before is back when the newest version is deleted. Otherwise
+    nothing is, until a version is restored."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0
@@ -187,9 +192,24 @@ class Driver(ABC):
         """Get new credentials after a failure whose retry is ``"auth"``; ``False`` where there are none to get."""
         return False
 
+    def authenticate(self) -> None:
+        """Have the service look at the credentials; they need not permit anything. May need less than listing does."""
+        self.list_buckets(limit=1)
+
     def refuse_key(self, key: str) -> str | None:
         """Say why this service cannot hold ``key`` as it is, or ``None``. Must not ask the service."""
         return None
+
+    def bucket_name(self, bucket_id: str) -> str:
+        """Return the name of the bucket that ``buckets.get()`` was asked for; must not ask the service.
+
+        For services that CloudBridge has other ids of than names; what is not certainly one is a name.
+        """
+        return bucket_id
+
+    def object_key(self, bucket: str, object_id: str) -> str:
+        """Return the key of the object that ``objects.get()`` was asked for, likewise."""
+        return object_id
 
     # Buckets
     @abstractmethod

@@ -82,6 +82,14 @@ class FaultyDriver(Driver):
         """Ask the wrapped driver."""
         return self._inner.refuse_key(key)
 
+    def bucket_name(self, bucket_id: str) -> str:
+        """Ask the wrapped driver."""
+        return self._inner.bucket_name(bucket_id)
+
+    def object_key(self, bucket: str, object_id: str) -> str:
+        """Ask the wrapped driver."""
+        return self._inner.object_key(bucket, object_id)
+
     def part_etag(self, body: Body) -> str | None:
         """Ask the wrapped driver."""
         return self._inner.part_etag(body)

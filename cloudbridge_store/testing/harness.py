@@ -7,7 +7,7 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -51,6 +51,21 @@ class ProviderHarness(ABC):
     """Operations in each of them."""
     upstream: str | None = None
     """Address of the server, where the store has one: there faults are played on the wire."""
+    kms_key: str | None = None
+    """A key of the service's key management that the store may encrypt with; ``None`` stands for its default one."""
+    cors_rule: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "AllowedMethods": ["GET", "PUT"],
+            "AllowedOrigins": ["https://example.org"],
+            "AllowedHeaders": ["*"],
+            "MaxAgeSeconds": 60,
+        }
+    )
+    """A rule for CORS in the store's own form; lists are compared without regard to order."""
+    lifecycle_rule: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"ID": "old-logs", "Filter": {"Prefix": "logs/"}, "Status": "Enabled", "Expiration": {"Days": 30}}
+    )
+    """A rule for the life cycle of objects, likewise. What the store answers may have more in it."""
     unplayable: ClassVar[frozenset[str]] = frozenset()
     """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice."""
     tls: ssl.SSLContext | None = None

@@ -39,8 +39,10 @@ COMMON = {
     "digest of the customer's key": base64.b64encode(hashlib.md5(CUSTOMER_KEY).digest()).decode(),
     "proxy's password": PROXY_PASSWORD,
     "address's password": ADDRESS_PASSWORD,
+    "signature of a URL to copy": "canarySOURCEsignature0123456789",
 }
 """What any provider may be given."""
+SECRET_URL = f"https://127.0.0.1:1/bucket/key?sig={COMMON['signature of a URL to copy']}"
 SIGNATURES = ("X-Amz-Signature", "cbs-signature", "sig", "X-Goog-Signature", "temp_url_sig")
 """The parameters by which signed URLs carry their signatures."""
 LOCKED = ReadOptions(customer_key=CUSTOMER_KEY)
@@ -177,6 +179,7 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
     put = encrypted if "customer" in driver.capabilities.encryption else PutOptions(metadata=metadata)
     read = LOCKED if put is encrypted else READ_ALL
     arguments = {
+        "authenticate": (),
         "create_bucket": (bucket,),
         "head_bucket": (bucket,),
         "list_buckets": ({"limit": 10},),
@@ -185,6 +188,8 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "head_object": (bucket, key, read),
         "get_object": (bucket, key, read),
         "copy_object": (bucket, key, bucket, f"{key}-copy", None, {"source": read}),
+        "copy_url": (bucket, f"{key}-fetched", SECRET_URL, PutOptions()),
+        "set_storage_class": (bucket, key, min(driver.capabilities.storage_classes, default="STANDARD")),
         "list_objects": (bucket,),
         "list_versions": (bucket,),
         "get_versioning": (bucket,),

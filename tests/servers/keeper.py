@@ -18,6 +18,7 @@ KINDS = {
     "ceph": "servers.ceph:CephServer",
     "azurite": "servers.azurite:AzuriteServer",
     "azurite-tls": "servers.azurite:AzuriteTlsServer",
+    "gcs": "servers.gcs:GcsServer",
 }
 
 

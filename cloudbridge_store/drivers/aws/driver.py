@@ -25,7 +25,6 @@ from cloudbridge_store.drivers.aws.settings import (
     choose_preset,
     refuse_userinfo,
 )
-from cloudbridge_store.drivers.aws.streams import BodyStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
     describing,
@@ -60,7 +59,8 @@ from cloudbridge_store.drivers.base import (
     UploadInfo,
     VersionInfo,
 )
-from cloudbridge_store.drivers.streams import SentStream
+from cloudbridge_store.drivers.http import sent_range
+from cloudbridge_store.drivers.streams import BodyStream, SentStream
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     DuplicateResourceException,
@@ -72,7 +72,6 @@ from cloudbridge_store.errors import (
 )
 
 _MD5 = re.compile("[0-9a-f]{32}")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 @cache
@@ -260,16 +259,9 @@ class AwsDriver(Driver):
 
     def _sent(self, answer: Mapping[str, Any]) -> tuple[int, int, int]:
         """Return where the answer starts, its length, and the object's size."""
-        length = int(require(answer, "ContentLength"))
-        if answer["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.PARTIAL_CONTENT:
-            return 0, length, length
-        found = _CONTENT_RANGE.fullmatch(require(answer, "ContentRange"))
-        if not found:
-            raise IntegrityError(f"the service sends the range {answer['ContentRange']!r}")
-        start, last, size = map(int, found.groups())
-        if last - start + 1 != length:
-            raise IntegrityError(f"the service sends {length} bytes as {answer['ContentRange']}")
-        return start, length, size
+        status = answer["ResponseMetadata"]["HTTPStatusCode"]
+        content_range = require(answer, "ContentRange") if status == HTTPStatus.PARTIAL_CONTENT else None
+        return sent_range(status, int(require(answer, "ContentLength")), content_range)
 
     def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> Stored:
         service = self._service

@@ -96,6 +96,7 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         copy=preset.copy,
         conditional_put=cast('frozenset[Literal["if_match", "if_none_match"]]', preset.conditional_put),
         conditional_multipart=preset.conditional_multipart,
+        conditional_copy=preset.conditional_multipart,
         conditional_read=True,
         user_metadata=True,
         tags=preset.tagging,

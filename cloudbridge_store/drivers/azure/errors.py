@@ -6,8 +6,6 @@ import http.client
 import re
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from urllib3 import exceptions as urllib3_errors
 
 from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, Meaning
 from cloudbridge_store.drivers.base import Failure
+from cloudbridge_store.drivers.http import seconds_to_wait
 from cloudbridge_store.errors import (
     AuthenticationError,
     CertificateError,
@@ -262,17 +261,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     for name in ("x-ms-retry-after-ms", "retry-after-ms"):
         if (milliseconds := headers.get(name, "")).isdecimal():
             return int(milliseconds) / 1000
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds())
-    except ValueError:
-        return None
+    return seconds_to_wait(headers.get("retry-after"))
 
 
 def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponseError, **context: Any) -> StoreError:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.base import Encryption, ObjectInfo, PutOptions, Stored
-from cloudbridge_store.drivers.metadata import decode_value, encode_value
+from cloudbridge_store.drivers.http import decode_own_text, encode_text
 from cloudbridge_store.errors import ForeignAnswerError, InvalidRequestError
 from cloudbridge_store.redaction import hide
 
@@ -96,7 +96,7 @@ def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, value in headers.items():
         if (lowered := name.lower()).startswith(_METADATA):
-            found[decode_name(lowered[len(_METADATA) :])] = decode_value(value)
+            found[decode_name(lowered[len(_METADATA) :])] = decode_own_text(value)
     return found
 
 
@@ -112,7 +112,7 @@ def decode_name(name: str) -> str:
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that hold metadata."""
-    return {f"{_METADATA}{encode_name(name)}": encode_value(value) for name, value in metadata.items()}
+    return {f"{_METADATA}{encode_name(name)}": encode_text(value) for name, value in metadata.items()}
 
 
 def describing(options: PutOptions) -> dict[str, str]:

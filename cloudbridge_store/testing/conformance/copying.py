@@ -105,7 +105,7 @@ class CopyingSuite(StoreFixtures):
             missing.objects.create("a").copy_to(bucket)
 
     @needs("copy")
-    @needs("conditional_multipart")
+    @needs("conditional_copy")
     @needs("conditional_put", "if_none_match")
     def test_copy_under_a_condition(self, bucket: Bucket, stored: BucketObject) -> None:
         stored.copy_to(bucket, "a", if_none_match="*")
@@ -115,7 +115,7 @@ class CopyingSuite(StoreFixtures):
         assert bucket.objects.create("a").content() == b"0123456789"
 
     @needs("copy")
-    @lacks("conditional_multipart")
+    @lacks("conditional_copy")
     @needs("conditional_put", "if_none_match")
     def test_condition_of_a_copy_is_refused(self, unreachable: CloudProvider) -> None:
         with pytest.raises(UnsupportedOperationError):

@@ -13,6 +13,7 @@ from cloudbridge_store.drivers.base import Encryption
 from cloudbridge_store.errors import InvalidValueException, StoreError, UnsupportedOperationError
 from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.testing.fixtures import StoreFixtures, lacks, needs, noise, offline_bucket
+from cloudbridge_store.testing.harness import ProviderHarness
 
 _OWN = Encryption.customer(b"k" * 32)
 _OTHER = Encryption.customer(b"o" * 32)
@@ -27,8 +28,8 @@ class EncryptionSuite(StoreFixtures):
         assert (obj.content(), obj.size) == (b"content", 7)
 
     @needs("encryption", "kms")
-    def test_a_key_of_the_key_management(self, bucket: Bucket) -> None:
-        obj = bucket.objects.create("a").upload(b"content", encryption=Encryption.kms())
+    def test_a_key_of_the_key_management(self, harness: ProviderHarness, bucket: Bucket) -> None:
+        obj = bucket.objects.create("a").upload(b"content", encryption=Encryption.kms(harness.kms_key))
         assert obj.content() == b"content"
 
     @needs("encryption", "customer")

@@ -15,18 +15,6 @@ from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.testing.fixtures import StoreFixtures, lacks, needs, offline_bucket
 from cloudbridge_store.testing.harness import Answer, ProviderHarness
 
-_CORS: Mapping[str, Any] = {
-    "AllowedMethods": ["GET", "PUT"],
-    "AllowedOrigins": ["https://example.org"],
-    "AllowedHeaders": ["*"],
-    "MaxAgeSeconds": 60,
-}
-_LIFECYCLE: Mapping[str, Any] = {
-    "ID": "old-logs",
-    "Filter": {"Prefix": "logs/"},
-    "Status": "Enabled",
-    "Expiration": {"Days": 30},
-}
 _REFUSED = (400, 403)
 
 
@@ -81,28 +69,27 @@ class RuleSuite(StoreFixtures):
     """``get_rules`` and ``set_rules``."""
 
     @needs("rules", "cors")
-    def test_cors(self, bucket: Bucket) -> None:
+    def test_cors(self, harness: ProviderHarness, bucket: Bucket) -> None:
         assert bucket.get_rules("cors") == []
-        bucket.set_rules("cors", [_CORS])
+        bucket.set_rules("cors", [harness.cors_rule])
         (rule,) = bucket.get_rules("cors")
-        rule["AllowedMethods"] = sorted(rule["AllowedMethods"])
-        assert {name: rule[name] for name in _CORS} == _CORS
+        assert _in_order(rule).items() >= _in_order(harness.cors_rule).items()
         bucket.set_rules("cors", [])
         assert bucket.get_rules("cors") == []
 
     @needs("rules", "lifecycle")
-    def test_lifecycle(self, bucket: Bucket) -> None:
+    def test_lifecycle(self, harness: ProviderHarness, bucket: Bucket) -> None:
         assert bucket.get_rules("lifecycle") == []
-        bucket.set_rules("lifecycle", [_LIFECYCLE])
+        bucket.set_rules("lifecycle", [harness.lifecycle_rule])
         (rule,) = bucket.get_rules("lifecycle")
-        assert (rule["ID"], rule["Status"], rule["Expiration"]) == ("old-logs", "Enabled", {"Days": 30})
+        assert _in_order(rule).items() >= _in_order(harness.lifecycle_rule).items()
         bucket.set_rules("lifecycle", [])
         assert bucket.get_rules("lifecycle") == []
 
     @lacks("rules", "cors")
     def test_cors_is_refused(self, unreachable: CloudProvider) -> None:
         bucket = offline_bucket(unreachable)
-        for call in (lambda: bucket.get_rules("cors"), lambda: bucket.set_rules("cors", [_CORS])):
+        for call in (lambda: bucket.get_rules("cors"), lambda: bucket.set_rules("cors", [{}])):
             with pytest.raises(UnsupportedOperationError):
                 call()
 
@@ -112,6 +99,10 @@ class RuleSuite(StoreFixtures):
         for call in (lambda: bucket.get_rules("lifecycle"), lambda: bucket.set_rules("lifecycle", [])):
             with pytest.raises(UnsupportedOperationError):
                 call()
+
+
+def _in_order(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in rule.items()}
 
 
 def _with(form: SignedForm, **fields: str) -> SignedForm:

@@ -91,6 +91,17 @@ class ObjectSuite(StoreFixtures):
             assert [each.id for each in found if each] == [stored.id]
             assert [each.name for each in found if each] == [stored.name]
 
+    def test_a_url_of_another_host_is_a_key(self, harness: ProviderHarness, bucket: Bucket) -> None:
+        if WEIRD_KEYS["url"] in harness.refused_keys:
+            pytest.skip("this store has no keys that look like URLs")
+        key = f"https://example.com/storage/v1/b/{bucket.name}/o/a"
+        bucket.objects.create("a").upload(b"a")
+        assert bucket.objects.get(key) is None
+        assert bucket.objects.create(key).upload(b"url").content() == b"url"
+        found = bucket.objects.get(key)
+        assert found is not None
+        assert (found.name, found.size) == (key, 3)
+
     def test_get_of_what_is_not_there_is_none(
         self, harness: ProviderHarness, bucket: Bucket, stored: BucketObject
     ) -> None:

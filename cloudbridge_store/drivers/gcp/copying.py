@@ -1,0 +1,91 @@
+"""Copies within the service, by rewriting: what is too much for one request goes on by a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudbridge_store.drivers.base import READ_ALL, PutOptions, ReadOptions, Stored
+from cloudbridge_store.drivers.gcp.answers import required
+from cloudbridge_store.drivers.gcp.service import Service, object_path
+from cloudbridge_store.drivers.gcp.translate import (
+    DESCRIBED_FIELDS,
+    STORED_FIELDS,
+    conditions,
+    describing,
+    kms_key,
+    matching,
+    stored,
+    unlocking,
+    version_of,
+)
+
+_COPIED = (
+    "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime", "metadata",
+    "storageClass",
+)  # fmt: skip
+
+
+def copy(
+    service: Service,
+    bucket: str,
+    key: str,
+    to_bucket: str,
+    to_key: str,
+    options: PutOptions | None,
+    source: ReadOptions,
+) -> Stored:
+    """Copy an object.
+
+    Without options its description is asked for and sent along: by itself the service would give the copy the storage
+    class of the bucket that it goes to.
+    """
+    query: dict[str, Any] = {
+        "sourceGeneration": version_of(source.version),
+        "ifSourceGenerationMatch": matching(source.if_match),
+    }
+    headers = unlocking(source.customer_key, "copy-source-")
+    if options is None:
+        found = _described(service, bucket, key, source)
+        query["ifSourceGenerationMatch"] = matching(source.if_match) or str(required(found, "generation"))
+        document = {name: found[name] for name in _COPIED if name in found}
+        headers.update(unlocking(source.customer_key))
+    else:
+        query.update(conditions(options), destinationKmsKeyName=kms_key(options.encryption))
+        document = describing(options)
+        headers.update(unlocking(options.customer_key))
+    path = f"{object_path(bucket, key)}/rewriteTo{object_path(to_bucket, to_key)}"
+    return _rewrite(service, path, query, document, headers)
+
+
+def _described(service: Service, bucket: str, key: str, source: ReadOptions) -> dict[str, Any]:
+    query = {"generation": version_of(source.version), "fields": DESCRIBED_FIELDS}
+    return service.ask("GET", object_path(bucket, key), query, headers=unlocking(source.customer_key))
+
+
+def _rewrite(
+    service: Service, path: str, query: dict[str, Any], document: dict[str, Any], headers: dict[str, str]
+) -> Stored:
+    asked = {**query, "fields": f"done,rewriteToken,resource({STORED_FIELDS})"}
+    # Each request has to be the same but for the token.
+    token: str | None = None
+    while True:
+        found = service.ask("POST", path, {**asked, "rewriteToken": token}, document=document, headers=headers)
+        if required(found, "done"):
+            return stored(required(found, "resource"))
+        token = str(required(found, "rewriteToken"))
+
+
+def set_storage_class(service: Service, bucket: str, key: str, name: str) -> None:
+    """Move an object to another storage class; all else stays, but for its ETag.
+
+    The service writes it anew where it is, so that it has another generation afterwards. What others stored in the
+    meantime stays: the rewriting is bound to what was there.
+
+    :raises PreconditionFailedError: somebody replaced the object at the same time.
+    """
+    found = _described(service, bucket, key, READ_ALL)
+    generation = str(required(found, "generation"))
+    document = {each: found[each] for each in _COPIED if each in found} | {"storageClass": name}
+    query = {"ifSourceGenerationMatch": generation, "ifGenerationMatch": generation}
+    path = f"{object_path(bucket, key)}/rewriteTo{object_path(bucket, key)}"
+    _rewrite(service, path, query, document, {})

@@ -1,0 +1,146 @@
+"""Requests as they travel: connections, time-outs, proxies and certificates. Nothing is repeated or followed here.
+
+Plain urllib3, which the SDK's own requests stand on: its session costs a request more than all else that happens to a
+small object.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+
+from cloudbridge_store.config import Settings
+from cloudbridge_store.errors import StoreError
+from cloudbridge_store.redaction import protect_loggers
+
+POOL_SIZE = 50
+_LOG_SECRETS = ("google.auth", "google.oauth2", "google.cloud.storage", "urllib3", "requests")
+"""What logs tokens and signed URLs at level DEBUG."""
+_log = logging.getLogger("cloudbridge_store")
+
+Body = bytes | Iterable[Any] | None
+
+
+class Answer(NamedTuple):
+    """An answer that was read to its end. Headers are looked up in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Wire:
+    """Connections to any host, made when they are needed. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        for package in _LOG_SECRETS:
+            protect_loggers(package)
+        self._settings = settings
+        self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._proxies: dict[str, str | None] = {}
+        self._lock = threading.Lock()
+        self.agent = " ".join(part for part in ("cloudbridge-store", settings.user_agent) if part)
+        if not settings.verify_tls:
+            _log.warning("certificates are not checked: whoever is in between can read and change everything")
+            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+
+    def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> urllib3.BaseHTTPResponse:
+        """Send a request and return the answer, whose body is still to come."""
+        try:
+            return self._manager(url).urlopen(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.ProtocolError as error:
+            # What the body raised while it was sent is not the connection's fault.
+            for cause in error.args:
+                if isinstance(cause, StoreError):
+                    raise cause from None
+            raise
+
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+        """Send a request and read the whole answer."""
+        response = self.open(method, url, headers, body)
+        return read_all(response)
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxy(url)
+        manager = self._managers.get(proxy)
+        if manager is None:
+            with self._lock:
+                if proxy not in self._managers:
+                    self._managers[proxy] = self._make(proxy)
+                manager = self._managers[proxy]
+        return manager
+
+    def _proxy(self, url: str) -> str | None:
+        base = url[: url.index("/", 8)] if "/" in url[8:] else url
+        try:
+            return self._proxies[base]
+        except KeyError:
+            found = self._proxies[base] = self._find_proxy(base)
+            return found
+
+    def _find_proxy(self, base: str) -> str | None:
+        parts = urlsplit(base)
+        if self._settings.proxies is not None:
+            return self._settings.proxies.get(parts.scheme) or self._settings.proxies.get("all")
+        if not parts.hostname or proxy_bypass(parts.netloc):
+            return None
+        known = getproxies()
+        return known.get(parts.scheme) or known.get("all")
+
+    def _make(self, proxy: str | None) -> urllib3.PoolManager:
+        settings = self._settings
+        options: dict[str, Any] = {"num_pools": 10, "maxsize": POOL_SIZE}
+        if settings.verify_tls:
+            options.update(cert_reqs="CERT_REQUIRED", ca_certs=_certificates(settings))
+        else:
+            options.update(cert_reqs="CERT_NONE", assert_hostname=False)
+        if proxy is None:
+            return urllib3.PoolManager(**options)
+        parts = urlsplit(proxy)
+        headers = (
+            urllib3.make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}") if parts.username else None
+        )
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+    def close(self) -> None:
+        """Release the connections."""
+        for manager in self._managers.values():
+            manager.clear()
+
+
+def _certificates(settings: Settings) -> str:
+    if settings.ca_bundle is not None:
+        return str(settings.ca_bundle)
+    import certifi  # which comes with the SDK's requests
+
+    return os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
+
+
+def read_all(response: urllib3.BaseHTTPResponse) -> Answer:
+    """Read an answer to its end; its connection can then serve the next request."""
+    try:
+        data = response.read(decode_content=False)
+    except BaseException:
+        response.close()
+        raise
+    response.release_conn()
+    return Answer(response.status, response.headers, data)

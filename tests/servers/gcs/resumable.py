@@ -1,0 +1,167 @@
+"""Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads
+
+A session's address is all that is needed to go on with it: no token is asked for. What has arrived is kept in steps of
+256 KiB, also where the connection broke.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from urllib.parse import quote
+
+from servers.gcs.call import json_answer
+from servers.gcs.content import Writer
+from servers.gcs.refusals import Refusal, invalid
+from servers.gcs.resources import object_resource
+from servers.gcs.wire import Answer
+
+STEP = 256 * 1024
+LIFETIME = 7 * 24 * 3600
+
+
+class Session:
+    """An upload that is under way."""
+
+    def __init__(self, state, plan, total):
+        self.name = f"AB{secrets.token_urlsafe(60)}"
+        self.plan = plan
+        self.total = total
+        self.lock = threading.Lock()
+        self.writer = Writer(state.directory)
+        self.version = None
+        self.is_cancelled = False
+        self.over = time.time() + LIFETIME
+
+    def take(self, pieces, skipped):
+        """Keep what arrives, in steps; the first bytes are skipped. Return what does not fill a step."""
+        pending = bytearray()
+        for piece in pieces:
+            pending += piece[skipped:]
+            skipped = max(skipped - len(piece), 0)
+            whole = len(pending) - len(pending) % STEP
+            if whole:
+                self.writer.write(pending[:whole])
+                del pending[:whole]
+        return pending
+
+
+def begin(call, plan, path):
+    """Answer with the address of a new session."""
+    declared = call.headers.get("x-upload-content-length")
+    if declared is not None and not declared.isdigit():
+        raise invalid("Invalid X-Upload-Content-Length")
+    session = Session(call.state, plan, None if declared is None else int(declared))
+    with call.state.lock:
+        call.state.sessions[session.name] = session
+    separator = "&" if "?" in path else "?"
+    address = f"{call.url}{path}{separator}name={quote(plan.name, safe='')}&upload_id={session.name}"
+    return Answer(200, {"Location": address, "X-GUploader-UploadID": session.name})
+
+
+def find(state, name):
+    with state.lock:
+        session = state.sessions.get(name)
+    if session is None:
+        raise Refusal(404, "notFound", "Not Found")
+    if session.is_cancelled:
+        raise Refusal(499, "cancelled", "Upload has been cancelled")
+    if time.time() > session.over:
+        raise Refusal(410, "gone", "Gone")
+    return session
+
+
+def cancel(state, name):
+    """Forget an upload. The answer to that is 499."""
+    session = find(state, name)
+    with session.lock:
+        session.is_cancelled = True
+        session.writer = None
+    return Answer(499, {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def put(state, asked, name, url):
+    """Take a piece of an upload, or tell how far it is."""
+    session = find(state, name)
+    with session.lock:
+        if session.version is not None:
+            return _finished(session, url)
+        first, last, total = _read_range(asked)
+        _check_total(session, total)
+        if first is not None:
+            _check_piece(session, first, last, total)
+            rest = session.take(asked.body.pieces(), session.writer.size - first)
+            session.writer.write(rest)
+            if total == "unknown":
+                _check_total(session, session.writer.size)
+        if session.total is None or session.writer.size < session.total:
+            return _how_far(session)
+        session.plan.digests |= _hashes(asked.headers)
+        session.version = session.plan.commit(state, session.writer.finish())
+        return _finished(session, url)
+
+
+def _hashes(headers):
+    from servers.gcs.inserts import read_hashes
+
+    return read_hashes(headers)
+
+
+def _finished(session, url):
+    version = session.version
+    answer = json_answer(object_resource(url, version))
+    answer.headers |= {"X-Goog-Generation": version.generation, "X-Goog-Metageneration": version.metageneration}
+    return answer
+
+
+def _how_far(session):
+    headers = {"X-GUploader-UploadID": session.name}
+    if size := session.writer.size:
+        headers["Range"] = f"bytes=0-{size - 1}"
+    return Answer(308, headers)
+
+
+def _read_range(asked):
+    """Return the first byte of a piece, the one after its last, and the size of all. ``None`` is what is not known."""
+    text, length = asked.headers.get("content-range"), asked.body.length
+    if text is None:
+        if length is None:
+            return 0, None, "unknown"
+        return 0, length, length
+    found = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", text)
+    if not found:
+        raise invalid(f"Failed to parse Content-Range header: {text}", reason="badRequest")
+    total = None if found[3] == "*" else int(found[3])
+    if found[1] is None:
+        if length:
+            raise invalid("A request for the status of an upload has no body.", reason="badRequest")
+        return None, None, total
+    first, over = int(found[1]), int(found[2]) + 1
+    is_right = first < over and (total is None or over <= total) and (length is None or length == over - first)
+    if not is_right:
+        raise invalid(f"Invalid Content-Range header: {text}", reason="badRequest")
+    return first, over, total
+
+
+def _check_total(session, total):
+    if total in (None, "unknown"):
+        return
+    if session.total not in (None, total) or total < session.writer.size:
+        message = f"Invalid request. According to the Content-Range header, the final size of the upload is {total}"
+        raise invalid(f"{message} byte(s), which does not match what is known of it.", reason="badRequest")
+    session.total = total
+
+
+def _check_piece(session, first, over, total):
+    size = session.writer.size
+    if first > size:
+        message = f"Invalid request. According to the Content-Range header, the upload offset is {first} byte(s),"
+        raise invalid(f"{message} which exceeds already uploaded size of {size} byte(s).", reason="badRequest")
+    is_last = total == "unknown" or (over is not None and over == session.total)
+    if not is_last and (over - first) % STEP:
+        message = f"Invalid request. The number of bytes uploaded is required to be equal or greater than {STEP},"
+        message += f" except for the final request (it's recommended to be the exact multiple of {STEP})."
+        message += f" The received request contained {over - first} bytes, which does not meet this requirement."
+        raise invalid(message, reason="badRequest")
