@@ -27,7 +27,9 @@ class SwiftPreset:
     tempurl_digest: Literal["sha256", "sha1"] = "sha256"
     """What temporary URLs are signed with where the service does not tell (``/info``)."""
     put_conditions: bool = True
-    """``If-None-Match: *`` with a PUT is kept."""
+    """``If-None-Match: *`` with a PUT is looked at."""
+    ranged_copy: bool = True
+    """A part of an object can be copied."""
     versions: bool = True
     """Containers can keep versions (``X-Versions-Enabled``)."""
     cdn: bool = False
@@ -79,7 +81,7 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     ),
     SwiftPreset(
         "ceph-swift", "Ceph RADOS Gateway, Swift API", auth_version=None, tempurl_digest="sha1",
-        put_conditions=False, versions=False,
+        put_conditions=False, ranged_copy=False, versions=False,
         notes="a user of its own, such as tester:swift, authenticates with version 1 at /auth/v1.0",
     ),
 ))  # fmt: skip

@@ -45,6 +45,12 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_storage_url", "the account's address; with os_auth_token nothing else is needed"),
     _key("os_auth_token", "a token", "OS_TOKEN", secret=True),
     _key("os_temp_url_key", "the account's or the container's key for temporary URLs", secret=True),
+    _key(
+        "os_weak_conditions",
+        "permit if_none_match, though of several writers at the same moment more than one may win",
+        kind=bool,
+        default=False,
+    ),
     _key("os_preset", "name of a service: rackspace, ovh, memset, ktucloud, ceph-swift or any", default="any"),
     *(
         ConfigKey(name, str, _IGNORED)
@@ -123,12 +129,17 @@ MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
 
 
-def capabilities_of(preset: SwiftPreset) -> Capabilities:
-    """Return what a service can do. Connecting asks nothing, so that these are the documented defaults."""
+def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabilities:
+    """Return what a service can do. Connecting asks nothing, so that these are the documented defaults.
+
+    :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
+    """
     return Capabilities(
         multipart=True,
         copy=True,
-        conditional_put=frozenset({"if_none_match"}) if preset.put_conditions else frozenset(),
+        conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
+        # A copy has one set of conditions, which count for its source.
+        conditional_multipart=False,
         conditional_read=True,
         user_metadata=True,
         content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},
