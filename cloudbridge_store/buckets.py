@@ -283,7 +283,8 @@ class Bucket(CloudResource):
     def enable_website(self, index: str, error: str | None = None) -> str:
         """Serve it as a static site and return the URL. :raises UnsupportedOperationError:"""
         self._session.require("website", "serve a bucket as a website")
-        return self._session.call(self._session.driver.set_website, self.name, index, error)
+        pages = checks.optional_header("index", index), checks.optional_header("error", error)
+        return self._session.call(self._session.driver.set_website, self.name, *pages)
 
     def enable_cdn(self, ttl: int | None = None) -> str:
         """Put it behind the service's CDN and return the URL. :raises UnsupportedOperationError:
@@ -291,7 +292,8 @@ class Bucket(CloudResource):
         :param ttl: seconds that the CDN may keep an object.
         """
         self._session.require("cdn", "put a bucket behind a CDN")
-        return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=ttl)
+        seconds = None if ttl is None else checks.positive("ttl", ttl)
+        return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=seconds)
 
     def disable_cdn(self) -> None:
         """Have the CDN fetch nothing from it any more. :raises UnsupportedOperationError:"""

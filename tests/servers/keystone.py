@@ -82,6 +82,7 @@ class KeystoneServer(Server):
         with sqlite3.connect(self.directory / "keystone.db") as database:
             for old, new in ((_IDENTITY, f"http://127.0.0.1:{self.port}"), (_STORAGE, self.url)):
                 database.execute("UPDATE endpoint SET url = replace(url, ?, ?)", (old, new))
+            [[self.project_id]] = database.execute("SELECT id FROM project WHERE name = ?", (self.project,))
         database.close()
         return self.port, self.swift_port
 

@@ -32,6 +32,7 @@ class RackspaceServer(Server):
     module = "servers.rackspace"
     user, api_key, password = USER, API_KEY, PASSWORD
     region = REGIONS[0]
+    account = f"{ACCOUNT}-{REGIONS[0].lower()}"
 
     def arguments(self):
         self.python = str(swift.install())

@@ -97,6 +97,9 @@ class PublishingSuite(StoreFixtures):
         url = bucket.enable_website("index.html", "missing.html")
         assert url.startswith(("http://", "https://"))
         assert bucket.enable_website("index.html") == url
+        for pages in (("a\nb",), ("a", "b\r\nX-Other: c")):
+            with pytest.raises(InvalidValueException):
+                bucket.enable_website(*pages)
 
     @lacks("website")
     def test_website_is_refused(self, unreachable: CloudProvider) -> None:
@@ -119,6 +122,9 @@ class PublishingSuite(StoreFixtures):
         bucket.enable_cdn(ttl=3600)
         stored.purge_cdn(email="somebody@example.org")
         bucket.purge_cdn()
+        for wrong in (0, -1, "3600", True):
+            with pytest.raises(InvalidValueException):
+                bucket.enable_cdn(wrong)  # type: ignore[arg-type]
         with pytest.raises(InvalidValueException):
             stored.purge_cdn(email="a\r\nX-Other: b")
 
