@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from cloudbridge_store.config import Settings
 from cloudbridge_store.drivers.aws.credentials import ChainCredentials, make_session
 from cloudbridge_store.drivers.aws.direct import Catcher, Direct, Origin
 from cloudbridge_store.drivers.aws.plan import Plan
+from cloudbridge_store.drivers.http import refuse_http
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import InvalidConfigurationException
 from cloudbridge_store.redaction import protect_loggers
@@ -197,24 +197,6 @@ def _client_config(plan: Plan) -> Config:
 
 def _is_tls(plan: Plan) -> bool:
     return urlsplit(plan.endpoint).scheme == "https" if plan.endpoint else bool(plan.config["s3_is_secure"])
-
-
-def refuse_http(url: str, settings: Settings) -> None:
-    """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
-        host = parts.netloc.rpartition("@")[2]
-        message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"
-        raise InvalidConfigurationException(message)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _register_handlers(client: Any, plan: Plan) -> None:

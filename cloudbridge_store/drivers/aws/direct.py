@@ -27,8 +27,8 @@ from botocore.utils import get_environ_proxies
 
 from cloudbridge_store.drivers.aws.answers import Answers
 from cloudbridge_store.drivers.aws.signing import SignedRequest, Signer, encoded, host_of
-from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.wire import OPERATIONS, Operation, Request, compile_operation
+from cloudbridge_store.drivers.streams import SentStream
 
 _MOST_BUCKETS = 1000
 # Names with these in them may mean something else than a bucket to botocore's rules.

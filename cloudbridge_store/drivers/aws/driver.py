@@ -25,7 +25,6 @@ from cloudbridge_store.drivers.aws.settings import (
     choose_preset,
     refuse_userinfo,
 )
-from cloudbridge_store.drivers.aws.streams import BodyStream, SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
     describing,
@@ -60,6 +59,7 @@ from cloudbridge_store.drivers.base import (
     UploadInfo,
     VersionInfo,
 )
+from cloudbridge_store.drivers.streams import BodyStream, SentStream
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     DuplicateResourceException,

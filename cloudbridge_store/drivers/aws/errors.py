@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +12,7 @@ from botocore import exceptions
 from urllib3.exceptions import HTTPError
 
 from cloudbridge_store.drivers.base import Failure
+from cloudbridge_store.drivers.http import seconds_to_wait
 from cloudbridge_store.errors import (
     ArchivedError,
     AuthenticationError,
@@ -341,17 +340,7 @@ def _hint(meaning: Meaning, status: int | None, details: Mapping[str, Any], head
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     if (milliseconds := headers.get("x-amz-retry-after", "")).isdecimal():
         return int(milliseconds) / 1000
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds())
-    except ValueError:
-        return None
+    return seconds_to_wait(headers.get("retry-after"))
 
 
 def item_error(item: Mapping[str, Any], bucket: str) -> StoreError:

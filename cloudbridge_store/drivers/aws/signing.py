@@ -9,7 +9,7 @@ from typing import Any
 from botocore.auth import SIGNED_HEADERS_BLACKLIST, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cloudbridge_store.drivers.aws.streams import SentStream
+from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.redaction import Secret, SecretBytes
 
 _MOST_KEYS = 8

@@ -7,7 +7,6 @@ import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.header import decode_header
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 from cloudbridge_store.drivers.aws.encryption import asking_for
 from cloudbridge_store.drivers.aws.errors import NOT_S3
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
+from cloudbridge_store.drivers.http import decode_text, encode_text
 from cloudbridge_store.drivers.presets import S3Preset
 from cloudbridge_store.errors import ForeignAnswerError
 
@@ -32,8 +32,6 @@ _CHECKSUMS = {
     "sha256": "ChecksumSHA256",
 }
 _MD5 = re.compile("[0-9a-f]{32}")
-_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?]*\?=(?:\s+=\?[^?\s]+\?[BbQq]\?[^?]*\?=)*")
-_NOT_AS_IT_IS = re.compile(r"^\s|\s$|\s\s|[^ -~]")
 
 
 def require(answer: Mapping[str, Any], name: str) -> Any:
@@ -134,7 +132,7 @@ def object_info(
         answer.get("ContentType"),
         checksums_of(answer, preset, whole=whole),
         content_headers(answer),
-        {name.lower(): decode_metadata(value) for name, value in answer.get("Metadata", {}).items()},
+        {name.lower(): decode_text(value) for name, value in answer.get("Metadata", {}).items()},
         answer.get("StorageClass", "STANDARD"),
         version_of(answer),
     )
@@ -156,31 +154,13 @@ def stored(answer: Mapping[str, Any], preset: S3Preset) -> Stored:
     return Stored(etag_of(answer), version_of(answer), checksums_of(answer, preset))
 
 
-def encode_metadata(value: str) -> str:
-    """Return a value as it can travel in a header: as it is, or as an encoded word of RFC 2047, as S3 itself has it."""
-    if value and (_NOT_AS_IT_IS.search(value) or _ENCODED_WORD.fullmatch(value)):
-        return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
-    return value
-
-
-def decode_metadata(value: str) -> str:
-    """Return the text of a value: :func:`encode_metadata` undone, and what S3 encodes by itself."""
-    if not _ENCODED_WORD.fullmatch(value):
-        return value
-    try:
-        pieces = decode_header(value)
-        return "".join(piece.decode(name or "ascii") if isinstance(piece, bytes) else piece for piece, name in pieces)
-    except (LookupError, ValueError):
-        return value
-
-
 def describing(options: PutOptions) -> dict[str, Any]:
     """Return the parameters that describe a new object, without conditions."""
     parameters: dict[str, Any] = {_HEADERS[name]: value for name, value in options.headers.items()}
     if options.content_type is not None:
         parameters["ContentType"] = options.content_type
     if options.metadata:
-        parameters["Metadata"] = {name: encode_metadata(value) for name, value in options.metadata.items()}
+        parameters["Metadata"] = {name: encode_text(value) for name, value in options.metadata.items()}
     if options.tags:
         parameters["Tagging"] = urlencode(options.tags)
     if options.storage_class is not None:

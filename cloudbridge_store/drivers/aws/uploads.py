@@ -12,7 +12,6 @@ from cloudbridge_store.checksums import composite_etag
 from cloudbridge_store.drivers.aws.encryption import unlocking
 from cloudbridge_store.drivers.aws.errors import code_of
 from cloudbridge_store.drivers.aws.service import Service
-from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.translate import (
     conditions,
     describing,
@@ -24,6 +23,7 @@ from cloudbridge_store.drivers.aws.translate import (
     stored,
 )
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored
+from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import IntegrityError, InvalidRequestError, UploadNotFoundError
 
 

@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 from urllib3.response import HTTPResponse
 
-from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.aws.wire import OPERATIONS
+from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import SourceChangedError
 
 OWN = {"authorization", "x-amz-date", "user-agent", "amz-sdk-invocation-id", "amz-sdk-request"}

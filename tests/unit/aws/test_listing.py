@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("botocore")
 
 from cloudbridge_store.drivers.aws.listing import list_buckets, list_objects
-from cloudbridge_store.drivers.aws.streams import SentStream
 from cloudbridge_store.drivers.presets import find
+from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import ProviderInternalException, SourceChangedError
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

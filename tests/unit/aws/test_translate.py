@@ -11,11 +11,10 @@ pytest.importorskip("botocore")
 from cloudbridge_store.drivers.aws.translate import (
     checksums_of,
     content_headers,
-    decode_metadata,
-    encode_metadata,
     etag_of,
     parse_time,
 )
+from cloudbridge_store.drivers.http import decode_text, encode_text
 from cloudbridge_store.drivers.presets import find
 from cloudbridge_store.errors import ProviderInternalException
 
@@ -28,17 +27,17 @@ CRC32 = base64.b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
     "value", ["", "a", "ü", "日本語 🗃", " a", "a ", "a  b", "=?UTF-8?B?w7w=?=", "=?x", "a=?UTF-8?B?w7w=?=", "ü" * 900]
 )
 def test_metadata_comes_back(value):
-    encoded = encode_metadata(value)
+    encoded = encode_text(value)
     assert encoded.isascii()
     assert "\n" not in encoded
     assert encoded == " ".join(encoded.split())
-    assert decode_metadata(encoded) == value
+    assert decode_text(encoded) == value
 
 
 def test_metadata_that_s3_encoded_itself():
-    assert decode_metadata("=?UTF-8?Q?=C3=BC?=") == "ü"
-    assert decode_metadata("=?UTF-8?B?w7w=?= =?UTF-8?B?w7w=?=") == "üü"
-    assert decode_metadata("=?nonsense?B?w7w=?=") == "=?nonsense?B?w7w=?="
+    assert decode_text("=?UTF-8?Q?=C3=BC?=") == "ü"
+    assert decode_text("=?UTF-8?B?w7w=?= =?UTF-8?B?w7w=?=") == "üü"
+    assert decode_text("=?nonsense?B?w7w=?=") == "=?nonsense?B?w7w=?="
 
 
 def test_checksums_cover_all_bytes():

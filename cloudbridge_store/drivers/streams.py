@@ -1,4 +1,4 @@
-"""An object's bytes as they arrive."""
+"""An object's bytes on their way, for drivers whose connections are urllib3's."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SentStream:
 class BodyStream:
     """The body of a GET, received in place. Nothing is decompressed.
 
-    :param body: botocore's StreamingBody.
+    :param body: urllib3's response, or botocore's StreamingBody around one.
     :param length: bytes that the service announced.
     """
 
@@ -73,7 +73,7 @@ class BodyStream:
         self._body = body
         self._left = length
         # urllib3 makes a copy of every piece; what it reads from does not. Both names are private, and may be missing.
-        raw = getattr(body, "_raw_stream", None)
+        raw = getattr(body, "_raw_stream", body)
         self._raw = raw
         source = None if raw is None or getattr(raw, "chunked", True) else getattr(raw, "_fp", None)
         self._source: Any = source if hasattr(source, "readinto") else body
