@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cloudbridge_store.buckets import Bucket, BucketService
 from cloudbridge_store.config import RetryConfig, TransferConfig
-from cloudbridge_store.contents import BucketObjectService
+from cloudbridge_store.contents import BucketObjectService, SignedPrefix
 from cloudbridge_store.core.session import Event
-from cloudbridge_store.drivers.base import Capabilities, Encryption, SignedForm, SignedRequest
+from cloudbridge_store.drivers.base import Capabilities, CdnInfo, Encryption, SignedForm, SignedRequest
 from cloudbridge_store.factory import CloudProviderFactory, ProviderList
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.pending import PendingTransfer
@@ -25,6 +25,7 @@ __all__ = [
     "BucketObjectService",
     "BucketService",
     "Capabilities",
+    "CdnInfo",
     "CloudProvider",
     "CloudProviderFactory",
     "Encryption",
@@ -35,6 +36,7 @@ __all__ = [
     "ResultList",
     "RetryConfig",
     "SignedForm",
+    "SignedPrefix",
     "SignedRequest",
     "StorageService",
     "TransferConfig",

@@ -16,7 +16,7 @@ from cloudbridge_store.core.checks import PutKeywords
 from cloudbridge_store.core.directories import Patterns
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
-from cloudbridge_store.drivers.base import BucketInfo, Page, RuleKind, UploadInfo
+from cloudbridge_store.drivers.base import BucketInfo, CdnInfo, Page, RuleKind, UploadInfo
 from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.resources import CloudResource, search, utc_text
 from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
@@ -284,7 +284,8 @@ class Bucket(CloudResource):
     def enable_website(self, index: str, error: str | None = None) -> str:
         """Serve it as a static site and return the URL. :raises UnsupportedOperationError:"""
         self._session.require("website", "serve a bucket as a website")
-        return self._session.call(self._session.driver.set_website, self.name, index, error)
+        pages = checks.optional_header("index", index), checks.optional_header("error", error)
+        return self._session.call(self._session.driver.set_website, self.name, *pages)
 
     def enable_cdn(self, ttl: int | None = None) -> str:
         """Put it behind the service's CDN and return the URL. :raises UnsupportedOperationError:
@@ -292,7 +293,31 @@ class Bucket(CloudResource):
         :param ttl: seconds that the CDN may keep an object.
         """
         self._session.require("cdn", "put a bucket behind a CDN")
-        return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=ttl)
+        seconds = None if ttl is None else checks.positive("ttl", ttl)
+        return self._session.call(self._session.driver.set_cdn, self.name, enabled=True, ttl=seconds)
+
+    def disable_cdn(self) -> None:
+        """Have the CDN fetch nothing from it any more. :raises UnsupportedOperationError:"""
+        self._session.require("cdn", "put a bucket behind a CDN")
+        self._session.call(self._session.driver.set_cdn, self.name, enabled=False, ttl=None)
+
+    @property
+    def cdn(self) -> CdnInfo:
+        """What the CDN has of it: whether it is enabled, for how long it keeps objects, and the URLs by kind.
+
+        :raises UnsupportedOperationError: the service has no CDN.
+        """
+        self._session.require("cdn", "put a bucket behind a CDN")
+        return self._session.call(self._session.driver.get_cdn, self.name)
+
+    def purge_cdn(self, *, email: str | None = None) -> None:
+        """Have the CDN forget all of it before its time. :raises UnsupportedOperationError:
+
+        :param email: who is told when that is done.
+        """
+        self._session.require("cdn", "put a bucket behind a CDN")
+        address = checks.optional_header("email", email)
+        self._session.call(self._session.driver.purge_cdn, self.name, email=address)
 
     def disable_website(self) -> None:
         """Serve it no more. :raises UnsupportedOperationError:"""

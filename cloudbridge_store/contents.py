@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import quote
 
 from cloudbridge_store.core import checks
 from cloudbridge_store.core.bulk import delete_keys
@@ -16,10 +17,13 @@ from cloudbridge_store.core.source import Data
 from cloudbridge_store.drivers.base import (
     Encryption,
     FormOptions,
+    Method,
     ObjectInfo,
     Page,
     ReadOptions,
     SignedForm,
+    SignedRequest,
+    SignOptions,
     VersionInfo,
 )
 from cloudbridge_store.errors import InvalidValueException, NotFoundError, ProviderInternalException
@@ -30,6 +34,31 @@ from cloudbridge_store.results import Fetch, ResultList, every_item, one_page, p
 if TYPE_CHECKING:
     from cloudbridge_store.buckets import Bucket
     from cloudbridge_store.core.session import Session
+
+
+class SignedPrefix:
+    """A permission for one method on all objects whose name starts alike. Its URLs are secrets.
+
+    :ivar prefix: how the names start.
+    :ivar method: what may be done.
+    """
+
+    def __init__(self, objects: BucketObjectService, prefix: str, request: SignedRequest) -> None:
+        self.prefix = prefix
+        self.method = request.method
+        self._objects = objects
+        self._request = request
+
+    def url_of(self, name: str) -> str:
+        """Return the URL for one object. Asks nobody. :raises InvalidValueException: it does not start so."""
+        key = self._objects.create(name).name
+        if not key.startswith(self.prefix):
+            raise InvalidValueException("name", name, f"a name that starts with {self.prefix!r}")
+        path, mark, query = self._request.url.partition("?")
+        return f"{path}{quote(key.removeprefix(self.prefix))}{mark}{query}"
+
+    def __repr__(self) -> str:
+        return f"<SignedPrefix {self.method} {self._objects.bucket.name}/{self.prefix}>"
 
 
 class BucketObjectService:
@@ -175,6 +204,22 @@ class BucketObjectService:
     def _make_version(self, found: VersionInfo) -> BucketObject:
         source = ReadOptions(version=found.info.version)
         return BucketObject(self.bucket, found.info.key, found.info, partial=True, source=source, mark=found)
+
+    def sign_prefix(self, prefix: str, method: Method = "GET", expires_in: int = 3600) -> SignedPrefix:
+        """Sign one method on all objects whose name starts with ``prefix``, those to come too, with one signature.
+
+        :param prefix: without a ``/`` at its end it is for ``2026-old`` as for ``2026/a``; ``""`` is all of the bucket.
+        :param expires_in: seconds.
+        :raises UnsupportedOperationError: the provider cannot sign that.
+        """
+        session = self._session
+        session.require("sign_prefix", "sign for all objects of a prefix")
+        checks.signable(session, method)
+        key = checks.key_prefix(session, prefix)
+        seconds = checks.expiry(session, expires_in)
+        options = SignOptions(prefix=True)
+        request = session.call(session.driver.sign_url, self.bucket.name, key, method, seconds, options)
+        return SignedPrefix(self, key, request)
 
     def sign_form(
         self,

@@ -25,7 +25,6 @@ from cloudbridge_store.drivers.base import (
     ReadOptions,
     SignedForm,
     SignedRequest,
-    SignOptions,
 )
 from cloudbridge_store.errors import InvalidValueException, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.uploads import MultipartUpload
@@ -330,20 +329,21 @@ class BucketObject(DescribedObject):
 
         :param content_type: GET: the type that the answer carries. PUT: the one that the request must carry.
         """
-        if method not in self._session.capabilities.sign:
-            able = ", ".join(sorted(self._session.capabilities.sign)) or "none"
-            message = f"this provider cannot sign {method} requests (it can sign: {able})"
-            raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID)
-        if method == "PUT" and content_type is not None:
-            self._session.require("sign_content_type", "bind the content type of a signed PUT")
+        checks.signable(self._session, method)
         self._refuse_version()
         seconds = checks.expiry(self._session, expires_in)
-        options = SignOptions(
-            checks.optional_header("content_type", content_type),
-            checks.optional_header("content_disposition", content_disposition),
-        )
+        options = checks.sign_options(self._session, method, content_type, content_disposition)
         driver = self._session.driver
         return self._session.call(driver.sign_url, self.bucket.name, self._name, method, seconds, options)
+
+    def purge_cdn(self, *, email: str | None = None) -> None:
+        """Have the CDN forget it before its time. :raises UnsupportedOperationError:
+
+        :param email: who is told when that is done.
+        """
+        self._session.require("cdn", "put a bucket behind a CDN")
+        address = checks.optional_header("email", email)
+        self._session.call(self._session.driver.purge_cdn, self.bucket.name, self._name, email=address)
 
     def sign_form(
         self, expires_in: int = 3600, *, min_size: int = 0, max_size: int | None = None, content_type: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from cloudbridge_store.buckets import BucketService
 from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, Values, resolve
-from cloudbridge_store.core import registry
+from cloudbridge_store.core import checks, registry
 from cloudbridge_store.core.journal import OFF, Journal
 from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Capabilities, Driver
@@ -23,7 +24,7 @@ from cloudbridge_store.errors import (
     StoreError,
 )
 from cloudbridge_store.pending import PendingTransfer, find_pending
-from cloudbridge_store.redaction import unhide
+from cloudbridge_store.redaction import Secret, unhide
 
 _CLASS_NAMES = {"aws": "AWS", "gcp": "GCP", "openstack": "OpenStack"}
 _MOCKS = frozenset({"mock", "memory"})
@@ -55,6 +56,23 @@ class StorageService:
         """Return the locations that a bucket can be created in, as far as known; empty where there is no choice."""
         session = self.provider.session
         return list(session.call(session.driver.regions))
+
+    def set_temp_url_key(
+        self, key: str | None = None, bucket: str | None = None, *, keep_previous: bool = False
+    ) -> Secret:
+        """Have the service check signed URLs with a key from now on, and return it. It is as good as a password.
+
+        Nothing else here ever sets one. Without ``keep_previous`` the URLs that were signed with the one before end.
+
+        :param key: ``None`` makes a random one.
+        :param bucket: the name of the bucket whose URLs it signs; ``None`` for all of the account.
+        :raises UnsupportedOperationError: URLs are signed with the credentials here.
+        """
+        session = self.provider.session
+        session.require("temp_url_key", "sign with a key of its own")
+        chosen = Secret(secrets.token_urlsafe(32) if key is None else checks.temp_url_key(key))
+        session.call(session.driver.set_temp_url_key, chosen, bucket, keep=keep_previous)
+        return chosen
 
     def pending_transfers(self) -> list[PendingTransfer]:
         """Return the transfers in parts of this provider that a killed process left on this machine, oldest first."""

@@ -9,7 +9,16 @@ from typing import Any, Literal, TypedDict
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.core import content_types
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import CONTENT_HEADERS, READ_ALL, Capabilities, Encryption, PutOptions, ReadOptions
+from cloudbridge_store.drivers.base import (
+    CONTENT_HEADERS,
+    READ_ALL,
+    Capabilities,
+    Encryption,
+    Method,
+    PutOptions,
+    ReadOptions,
+    SignOptions,
+)
 from cloudbridge_store.errors import (
     InvalidConfigurationException,
     InvalidLabelException,
@@ -29,6 +38,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TAG_NAME_LIMIT, _TAG_VALUE_LIMIT = 128, 256
 _URL = re.compile(r"(?i:https?)://[!-~]+")
 _SHOWN = 80
+_LEAST_SECRET = 16
 
 
 class PutKeywords(TypedDict, total=False):
@@ -133,6 +143,43 @@ def expiry(session: Session, seconds: object) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1 <= seconds <= longest:
         raise InvalidValueException("expires_in", seconds, f"seconds, from 1 to {longest} on this provider")
     return int(seconds)
+
+
+def signable(session: Session, method: object) -> None:
+    """Raise UnsupportedOperationError for a method that this provider cannot sign."""
+    if method not in session.capabilities.sign:
+        able = ", ".join(sorted(session.capabilities.sign)) or "none"
+        message = f"this provider cannot sign {method} requests (it can sign: {able})"
+        raise UnsupportedOperationError(message, provider=session.provider)
+
+
+def temp_url_key(key: object) -> str:
+    """Return a key to sign URLs with. :raises InvalidValueException: one soon guessed, or that no header holds."""
+    if not isinstance(key, str) or len(key) < _LEAST_SECRET or not key.isascii() or not key.isprintable():
+        raise InvalidValueException("key", "...", f"{_LEAST_SECRET} or more printable characters of ASCII")
+    return key
+
+
+def sign_options(
+    session: Session, method: Method, content_type: str | None, content_disposition: str | None
+) -> SignOptions:
+    """Return what a signed URL binds.
+
+    :raises InvalidValueException: no header can hold it.
+    :raises UnsupportedOperationError: this provider's signatures cannot bind it.
+    """
+    options = SignOptions(
+        optional_header("content_type", content_type), optional_header("content_disposition", content_disposition)
+    )
+    if method == "PUT":
+        if content_type is not None:
+            session.require("sign_content_type", "bind the content type of a signed PUT")
+        return options
+    for name in ("content_type", "content_disposition"):
+        if getattr(options, name) is not None and name not in session.capabilities.sign_options:
+            message = f"this provider's signed URLs cannot say {name}"
+            raise UnsupportedOperationError(message, provider=session.provider)
+    return options
 
 
 def put_options(session: Session, key: str, keywords: PutKeywords) -> PutOptions:

@@ -35,6 +35,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "copy_url": Operation("object", "unless_conditional", writes=True),
     "sign_url": Operation("object", "always"),
     "sign_form": Operation("object", "always"),
+    "set_temp_url_key": Operation("service", "always", writes=True),
     # The session remembers when one was started twice, and whoever uses it ends that.
     "start_upload": Operation("object", "always", writes=True),
     "upload_part": Operation("object", "always", writes=True),
@@ -52,6 +53,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "public_url": Operation("object", "always"),
     "set_website": Operation("bucket", "always", writes=True),
     "set_cdn": Operation("bucket", "always", writes=True),
+    "get_cdn": Operation("bucket", "always"),
+    "purge_cdn": Operation("bucket", "always", writes=True),
     "get_rules": Operation("bucket", "always"),
     "set_rules": Operation("bucket", "always", writes=True),
 }

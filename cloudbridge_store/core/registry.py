@@ -39,11 +39,11 @@ BUILT_IN: dict[str, Row] = {
     "local": Row("cloudbridge_store.drivers.local", "LocalDriver"),
     "memory": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "mock": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
+    "openstack": Row("cloudbridge_store.drivers.openstack", "OpenStackDriver", "openstack"),
 }
 
 PLANNED: Mapping[str, str] = {
     "gcp": "; until then gcs-interop reaches Google Cloud Storage with HMAC keys",
-    "openstack": "; until then 'other' with s3_endpoint_url reaches a cloud that also has the S3 API",
 }
 """Drivers that are not in this release, and what can be done meanwhile."""
 
@@ -89,7 +89,7 @@ ALIASES: Mapping[str, Resolved] = {
     "OPENSTACK_SWIFT": Resolved("openstack"),
     "CLOUDFILES": Resolved("openstack", "rackspace"),
     "CLOUDFILES_US": Resolved("openstack", "rackspace"),
-    "CLOUDFILES_UK": Resolved("openstack", "rackspace", "lon"),
+    "CLOUDFILES_UK": Resolved("openstack", "rackspace", "LON"),
     "CLOUDFILES_SWIFT": Resolved("openstack"),
     "KTUCLOUD": Resolved("openstack", "ktucloud"),
     "DUMMY": Resolved("memory"),

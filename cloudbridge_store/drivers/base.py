@@ -31,6 +31,7 @@ from cloudbridge_store.drivers.values import (
     READ_ALL,
     Body,
     BucketInfo,
+    CdnInfo,
     Download,
     Encryption,
     Failure,
@@ -63,6 +64,7 @@ __all__ = [
     "Body",
     "BucketInfo",
     "Capabilities",
+    "CdnInfo",
     "Download",
     "Driver",
     "Encryption",
@@ -116,8 +118,8 @@ class Capabilities:
     switch_versions: bool = False
     """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
     delete_marks: bool = True
-    """A deletion is a version of its own, and what was there before is back when the newest version is deleted. Otherwise
-    nothing is, until a version is restored."""
+    """A deletion is a version of its own, and what was there before is back when the newest version is deleted.
+    Otherwise nothing is, until a version is restored."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0
@@ -125,6 +127,14 @@ class Capabilities:
     sign: frozenset[Method] = frozenset()
     sign_content_type: bool = True
     """A signed PUT can say which content type it must carry."""
+    sign_options: frozenset[Literal["content_type", "content_disposition"]] = frozenset(
+        {"content_type", "content_disposition"}
+    )
+    """Which headers of its answer a signed GET can choose."""
+    sign_prefix: bool = False
+    """One signature can be for all keys that begin alike."""
+    temp_url_key: bool = False
+    """URLs are signed with a key of their own, which :meth:`Driver.set_temp_url_key` sets."""
     sign_form: bool = False
     public_access: bool = False
     website: bool = False
@@ -313,7 +323,14 @@ class Driver(ABC):
         raise self._unsupported()
 
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
-        """Sign exactly this method on exactly this object for ``seconds`` from now."""
+        """Sign exactly this method on exactly this object for ``seconds`` from now.
+
+        With ``options.prefix`` the key is how keys begin: the URL's path ends with it, and the rest goes behind it.
+        """
+        raise self._unsupported()
+
+    def set_temp_url_key(self, key: str, bucket: str | None = None, *, keep: bool = False) -> None:
+        """Have URLs of a bucket, or of the whole account, signed with a key; ``keep`` honours the one before, too."""
         raise self._unsupported()
 
     def sign_form(self, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
@@ -402,7 +419,15 @@ class Driver(ABC):
         raise self._unsupported()
 
     def set_cdn(self, bucket: str, *, enabled: bool, ttl: int | None) -> str:
-        """Put the bucket behind the service's CDN and return its URL. ``ttl`` in seconds."""
+        """Put the bucket behind the service's CDN, or take it out, and return its URL. ``ttl`` in seconds."""
+        raise self._unsupported()
+
+    def get_cdn(self, bucket: str) -> CdnInfo:
+        """Say what the CDN has of the bucket."""
+        raise self._unsupported()
+
+    def purge_cdn(self, bucket: str, key: str | None = None, *, email: str | None = None) -> None:
+        """Have the CDN forget an object, or all of the bucket's, before their time; ``email`` is told when it has."""
         raise self._unsupported()
 
     def get_rules(self, bucket: str, kind: RuleKind) -> Sequence[Mapping[str, Any]]:

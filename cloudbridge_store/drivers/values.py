@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
 from cloudbridge_store.errors import InvalidValueException, StoreError
@@ -34,6 +35,16 @@ class BucketInfo(NamedTuple):
     name: str
     created: datetime | None = None
     location: str | None = None
+
+
+class CdnInfo(NamedTuple):
+    """What a CDN has of a bucket."""
+
+    enabled: bool
+    ttl: int | None = None
+    """Seconds that it keeps an object."""
+    urls: Mapping[str, str] = MappingProxyType({})
+    """Where it serves the bucket, by kind: ``http``, ``https``, ``streaming``, ``ios``."""
 
 
 class ObjectInfo(NamedTuple):
@@ -160,6 +171,8 @@ class SignOptions:
     """GET: the ``Content-Type`` the answer carries. PUT: the one the request must carry."""
     content_disposition: str | None = None
     """GET only: the ``Content-Disposition`` the answer carries."""
+    prefix: bool = False
+    """The key given is only how the keys begin that the signature is for."""
 
 
 @dataclass(frozen=True, slots=True)

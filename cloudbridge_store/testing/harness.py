@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from cloudbridge_store.core.operations import OPERATIONS
-from cloudbridge_store.drivers.base import Driver, SignedRequest
+from cloudbridge_store.drivers.base import Driver, Method, SignedRequest
 
 if TYPE_CHECKING:
     import ssl
@@ -49,6 +49,8 @@ class ProviderHarness(ABC):
     """Random histories that the suite plays against the store."""
     stateful_steps: ClassVar[int] = 20
     """Operations in each of them."""
+    also_signed: ClassVar[frozenset[tuple[Method, Method]]] = frozenset({("GET", "HEAD")})
+    """Pairs of methods: a URL that is signed for the first permits the second, too."""
     upstream: str | None = None
     """Address of the server, where the store has one: there faults are played on the wire."""
     kms_key: str | None = None

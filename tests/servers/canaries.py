@@ -40,8 +40,10 @@ COMMON = {
     "proxy's password": PROXY_PASSWORD,
     "address's password": ADDRESS_PASSWORD,
     "signature of a URL to copy": "canarySOURCEsignature0123456789",
+    "key of signed URLs": "canaryTEMPurlKEY0123456789",
 }
 """What any provider may be given."""
+TEMP_URL_KEY = COMMON["key of signed URLs"]
 SECRET_URL = f"https://127.0.0.1:1/bucket/key?sig={COMMON['signature of a URL to copy']}"
 SIGNATURES = ("X-Amz-Signature", "cbs-signature", "sig", "X-Goog-Signature", "temp_url_sig")
 """The parameters by which signed URLs carry their signatures."""
@@ -198,10 +200,13 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "set_tags": (bucket, key, {}),
         "sign_url": (bucket, key, "GET", 60, SignOptions()),
         "sign_form": (bucket, key, 60, FormOptions()),
+        "set_temp_url_key": (TEMP_URL_KEY, bucket),
         "public_url": (bucket, key),
         "set_public": (bucket, {"public": True}),
         "set_website": (bucket, "index.html", None),
         "set_cdn": (bucket, {"enabled": True, "ttl": 60}),
+        "get_cdn": (bucket,),
+        "purge_cdn": (bucket, key),
         "get_rules": (bucket, "cors"),
         "set_rules": (bucket, "cors", []),
         "start_upload": (bucket, key, put),

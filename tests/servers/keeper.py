@@ -15,6 +15,8 @@ from servers.process import Unavailable
 KINDS = {
     "moto": "servers.moto:MotoServer",
     "swift": "servers.swift:SwiftServer",
+    "keystone": "servers.keystone:KeystoneServer",
+    "rackspace": "servers.rackspace:RackspaceServer",
     "ceph": "servers.ceph:CephServer",
     "azurite": "servers.azurite:AzuriteServer",
     "azurite-tls": "servers.azurite:AzuriteTlsServer",

@@ -1,26 +1,35 @@
 """OpenStack Swift for tests: proxy, account, container and object server in one process, with its S3 API.
 
 Swift brings eventlet, which changes Python itself: it gets an environment of its own, made when it is first asked for.
+Keystone is in the same one: Swift's part of it has to be there.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 from servers.installs import install, run
 from servers.process import Server, answers, end_with_stdin, free_ports
 
-REQUIREMENTS = ("swift>=2.35,<3", "setuptools<82")
+REQUIREMENTS = (
+    "swift==2.38.3",
+    "keystone==30.0.0",
+    "keystonemiddleware==13.0.1",
+    "waitress==3.0.2",
+    "setuptools<82",
+)
 
 # S3's access key is the user, its secret key is the password.
 USER, PASSWORD = "test:tester", "testing"
 OTHER_USER, OTHER_PASSWORD = "test2:tester2", "testing2"
-PIPELINE = (
-    "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl formpost s3api tempauth staticweb copy "
-    "container-quotas account-quotas slo dlo versioned_writes symlink"
-)
+POLICIES = ("default", "silver")
+# What a request passes before it is known whose it is, and behind that.
+_BEFORE = "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl formpost"
+_BEHIND = "staticweb copy container-quotas account-quotas slo dlo versioned_writes symlink"
 SETTINGS = {
+    "cache": "paste.filter_factory = servers.swift:cache_filter",
     "tempurl": "methods = GET HEAD PUT POST DELETE",
     "s3api": "location = us-east-1\nauth_pipeline_check = false",
     "tempauth": f"token_life = 86400\nuser_{USER.replace(':', '_')} = {PASSWORD} .admin\n"
@@ -111,17 +120,21 @@ def cache_filter(*_, **__):
     return wrap
 
 
-def write_proxy(directory):
-    """Write the proxy's configuration and return its path."""
-    lines = [f"[DEFAULT]\nswift_dir = {directory}\n[pipeline:main]\npipeline = {PIPELINE} proxy-server"]
+def write_proxy(directory, users, settings):
+    """Write the proxy's configuration and return its path.
+
+    :param users: the filters that know the users.
+    :param settings: lines of the configuration by filter.
+    """
+    pipeline = f"{_BEFORE} {users} {_BEHIND}"
+    lines = [f"[DEFAULT]\nswift_dir = {directory}\n[pipeline:main]\npipeline = {pipeline} proxy-server"]
     lines.append(
         "[app:proxy-server]\nuse = egg:swift#proxy\nallow_account_management = true\naccount_autocreate = true"
     )
-    for name in PIPELINE.split():
-        use = f"use = egg:swift#{name.replace('-', '_')}"
-        if name == "cache":
-            use = "paste.filter_factory = servers.swift:cache_filter"
-        lines.append(f"[filter:{name}]\n{use}\n{SETTINGS.get(name, '')}")
+    for name in pipeline.split():
+        own = settings.get(name, "")
+        use = "" if "paste.filter_factory" in own else f"use = egg:swift#{name.replace('-', '_')}\n"
+        lines.append(f"[filter:{name}]\n{use}{own}")
     path = directory / "proxy.conf"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -135,7 +148,9 @@ def write_backend(directory, name, port):
     place = {"ip": "127.0.0.1", "port": port, "replication_ip": "127.0.0.1", "replication_port": port}
     builder.add_dev({"id": 0, "region": 1, "zone": 1, "weight": 1.0, "device": "d1", "meta": "", **place})
     builder.rebalance()
-    builder.get_ring().save(str(directory / f"{name}.ring.gz"))
+    policies = range(len(POLICIES)) if name == "object" else (0,)
+    for number in policies:
+        builder.get_ring().save(str(directory / f"{name}{f'-{number}' if number else ''}.ring.gz"))
     path = directory / f"{name}.conf"
     path.write_text(
         f"[DEFAULT]\nswift_dir = {directory}\ndevices = {directory / 'devices'}\nmount_check = false\n"
@@ -150,7 +165,10 @@ def prepare(directory):
     (directory / "devices" / "d1").mkdir(parents=True)
     (directory / "swift.conf").write_text(
         "[swift-hash]\nswift_hash_path_suffix = s\nswift_hash_path_prefix = p\n"
-        "[storage-policy:0]\nname = default\ndefault = yes\n"
+        + "".join(
+            f"[storage-policy:{number}]\nname = {name}\ndefault = {'no' if number else 'yes'}\n"
+            for number, name in enumerate(POLICIES)
+        )
     )
     from swift.common import constraints, storage_policy, utils
 
@@ -160,8 +178,11 @@ def prepare(directory):
     storage_policy.reload_storage_policies()
 
 
-def serve(directory, port):
-    """Serve until the process is ended."""
+def serve(directory, *ports, users="s3api tempauth", settings=MappingProxyType({})):
+    """Serve until the process is ended, the same at all ports.
+
+    :param users: as :func:`write_proxy` takes them; ``settings`` likewise, beside those that all have.
+    """
     import logging
 
     import eventlet
@@ -174,16 +195,21 @@ def serve(directory, port):
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
 
-    def run(name, path, listener):
-        app = loadapp(str(path), global_conf={"log_name": name})
+    def run(app, listener):
         wsgi.server(
             listener, app, quiet, protocol=SwiftHttpProtocol, log_output=False, max_size=512, socket_timeout=300
         )
 
     for name in ("object", "container", "account"):
         listener = eventlet.listen(("127.0.0.1", 0))
-        eventlet.spawn(run, name, write_backend(directory, name, listener.getsockname()[1]), listener)
-    run("proxy", write_proxy(directory), eventlet.listen(("127.0.0.1", port), backlog=512))
+        path = write_backend(directory, name, listener.getsockname()[1])
+        eventlet.spawn(run, loadapp(str(path), global_conf={"log_name": name}), listener)
+    path = write_proxy(directory, users, {**SETTINGS, **settings})
+    # One for all ports: what its filters remember is the same at each.
+    proxy = loadapp(str(path), global_conf={"log_name": "proxy"})
+    proxies = [eventlet.spawn(run, proxy, eventlet.listen(("127.0.0.1", port), backlog=512)) for port in ports]
+    for each in proxies:
+        each.wait()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ _BEHIND_CAPABILITIES = {
     "tags": ("get_tags", "set_tags"),
     "public_access": ("set_public", "public_url"),
     "website": ("set_website",),
-    "cdn": ("set_cdn",),
+    "cdn": ("set_cdn", "get_cdn", "purge_cdn"),
+    "temp_url_key": ("set_temp_url_key",),
 }
 
 
@@ -79,6 +80,8 @@ class DriverSuite(StoreFixtures):
         assert min(able.max_page, able.max_put, able.max_parts, able.multipart_threshold) >= 1
         assert 1 <= able.max_key_bytes <= 1024
         assert able.list_uploads <= able.multipart
+        assert able.sign_options <= {"content_type", "content_disposition"}
+        assert able.sign_prefix <= bool(able.sign)
 
     def test_driver_describes_itself(self, provider: CloudProvider, driver: Driver) -> None:
         assert driver.name

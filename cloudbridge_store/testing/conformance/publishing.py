@@ -97,6 +97,9 @@ class PublishingSuite(StoreFixtures):
         url = bucket.enable_website("index.html", "missing.html")
         assert url.startswith(("http://", "https://"))
         assert bucket.enable_website("index.html") == url
+        for pages in (("a\nb",), ("a", "b\r\nX-Other: c")):
+            with pytest.raises(InvalidValueException):
+                bucket.enable_website(*pages)
 
     @lacks("website")
     def test_website_is_refused(self, unreachable: CloudProvider) -> None:
@@ -105,9 +108,35 @@ class PublishingSuite(StoreFixtures):
 
     @needs("cdn")
     def test_cdn(self, bucket: Bucket) -> None:
-        assert bucket.enable_cdn(ttl=3600).startswith(("http://", "https://"))
+        assert not bucket.cdn.enabled
+        url = bucket.enable_cdn(ttl=3600)
+        assert url.startswith(("http://", "https://"))
+        found = bucket.cdn
+        assert (found.enabled, found.ttl, url in found.urls.values()) == (True, 3600, True)
+        assert bucket.enable_cdn() == url
+        bucket.disable_cdn()
+        assert not bucket.cdn.enabled
+
+    @needs("cdn")
+    def test_cdn_forgets(self, bucket: Bucket, stored: BucketObject) -> None:
+        bucket.enable_cdn(ttl=3600)
+        stored.purge_cdn(email="somebody@example.org")
+        bucket.purge_cdn()
+        for wrong in (0, -1, "3600", True):
+            with pytest.raises(InvalidValueException):
+                bucket.enable_cdn(wrong)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValueException):
+            stored.purge_cdn(email="a\r\nX-Other: b")
 
     @lacks("cdn")
     def test_cdn_is_refused(self, unreachable: CloudProvider) -> None:
-        with pytest.raises(UnsupportedOperationError):
-            offline_bucket(unreachable).enable_cdn(ttl=3600)
+        bucket = offline_bucket(unreachable)
+        for call in (
+            bucket.enable_cdn,
+            bucket.disable_cdn,
+            bucket.purge_cdn,
+            bucket.objects.create("a").purge_cdn,
+            lambda: bucket.cdn,
+        ):
+            with pytest.raises(UnsupportedOperationError):
+                call()

@@ -1,0 +1,253 @@
+"""The driver for OpenStack Swift and the services that speak its protocol, on keystoneauth's logins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar, Self
+
+from cloudbridge_store.config import ConfigKey, Settings
+from cloudbridge_store.drivers.base import (
+    PUT_PLAIN,
+    READ_ALL,
+    Body,
+    BucketInfo,
+    Download,
+    Driver,
+    Failure,
+    ObjectInfo,
+    Page,
+    Part,
+    PutOptions,
+    ReadOptions,
+    Stored,
+    UploadInfo,
+)
+from cloudbridge_store.drivers.openstack import copying, errors, listing, removal
+from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.plan import Plan
+from cloudbridge_store.drivers.openstack.segments import Segments
+from cloudbridge_store.drivers.openstack.service import Answer, Service
+from cloudbridge_store.drivers.openstack.settings import CONFIG_KEYS, capabilities_of, choose_preset, refuse_userinfo
+from cloudbridge_store.drivers.openstack.translate import (
+    conditions,
+    describing,
+    etag_of,
+    object_info,
+    quoted,
+    sent,
+    stored,
+)
+from cloudbridge_store.drivers.openstack.uploads import Uploads
+from cloudbridge_store.drivers.streams import BodyStream
+from cloudbridge_store.errors import (
+    BucketNotFoundError,
+    DuplicateResourceException,
+    IntegrityError,
+    InvalidRangeError,
+    ObjectNotFoundError,
+    StoreError,
+)
+
+
+class OpenStackDriver(Driver):
+    """Objects of Swift, or of a service that speaks its protocol.
+
+    :param plan: what the connections are made from.
+    """
+
+    name: ClassVar[str] = "openstack"
+    config_keys: ClassVar[Sequence[ConfigKey]] = CONFIG_KEYS
+
+    def __init__(self, plan: Plan) -> None:
+        self._service = Service(plan)
+        self._segments = Segments(self._service)
+        self._uploads = Uploads(self._service, self._segments)
+        self._creating = threading.Lock()
+        self.capabilities = capabilities_of(plan.preset, weak_conditions=bool(plan.config["os_weak_conditions"]))
+
+    @classmethod
+    def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:
+        refuse_userinfo(config)
+        return cls(Plan(config, settings, choose_preset(config)))
+
+    @property
+    def native(self) -> Any:
+        """An ``openstack.connection.Connection`` as the same user."""
+        return self._service.native
+
+    def classify(self, error: BaseException) -> Failure | None:
+        if isinstance(error, StoreError):
+            return Failure(type(error), reason=error.reason)
+        return errors.classify(error)
+
+    def close(self) -> None:
+        self._service.close()
+
+    # Buckets
+
+    def create_bucket(self, bucket: str, *, location: str | None = None) -> BucketInfo:
+        headers = {"X-Storage-Policy": location} if location is not None else None
+        # The service answers alike whether it made a container or had it, but for the status. Looked at before, as a
+        # PUT would change what is there; within this process one call wins.
+        with self._creating:
+            if listing.exists(self._service, bucket):
+                raise DuplicateResourceException("a bucket of that name exists", bucket=bucket)
+            answer = self._service.send("PUT", bucket, headers=headers)
+        if answer.status == HTTPStatus.ACCEPTED:
+            raise DuplicateResourceException("a bucket of that name exists", bucket=bucket)
+        self._segments.forget(bucket)
+        return BucketInfo(bucket, None, answer.headers.get("x-storage-policy", location))
+
+    def head_bucket(self, bucket: str) -> BucketInfo:
+        return listing.describe_bucket(bucket, self._service.send("HEAD", bucket).headers)
+
+    def list_buckets(self, *, limit: int, token: str | None = None) -> Page[BucketInfo]:
+        return listing.list_buckets(self._service, limit, token)
+
+    def delete_bucket(self, bucket: str) -> None:
+        removal.delete_bucket(self._service, self._segments, bucket)
+
+    def regions(self) -> Sequence[str]:
+        policies = self._service.info.get("swift", {}).get("policies", ())
+        return [each["name"] for each in sorted(policies, key=lambda each: not each.get("default", False))]
+
+    # Objects
+
+    def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
+        try:
+            answer = self._service.send("HEAD", bucket, key, query=_version(options.version))
+        except AnswerError as error:
+            missing = self._which_is_missing(bucket, key, error)
+            raise missing from missing.__cause__
+        return object_info(key, answer.headers, int(answer.header("Content-Length")))
+
+    def _which_is_missing(self, bucket: str, key: str, error: AnswerError) -> Exception:
+        """Ask what an answer does not say: whether the container is missing, or the object."""
+        failure = errors.classify(error)
+        if error.status != HTTPStatus.NOT_FOUND or failure is None or not issubclass(failure.error, FileNotFoundError):
+            return error
+        if listing.exists(self._service, bucket):
+            return errors.reworded(ObjectNotFoundError, "there is no such object", error, bucket=bucket, key=key)
+        return errors.reworded(BucketNotFoundError, "there is no such bucket", error, bucket=bucket, key=key)
+
+    def list_objects(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        start_after: str = "",
+        limit: int = 1000,
+        token: str | None = None,
+    ) -> Page[ObjectInfo]:
+        return listing.list_objects(self._service, bucket, prefix, delimiter, start_after, limit, token)
+
+    def get_object(self, bucket: str, key: str, options: ReadOptions) -> Download:
+        if options.stop is not None and options.stop <= options.start:
+            raise InvalidRangeError("the range is empty", bucket=bucket, key=key)
+        try:
+            answer = self._get(bucket, key, options, ranged=options.ranged)
+        except AnswerError as error:
+            missing = self._which_is_missing(bucket, key, error)
+            raise missing from missing.__cause__
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return self._nothing(bucket, key, options)
+        return self._opened(key, answer)
+
+    def _get(self, bucket: str, key: str, options: ReadOptions, *, ranged: bool) -> Answer:
+        headers = {}
+        if ranged:
+            headers["Range"] = f"bytes={options.start}-{'' if options.stop is None else options.stop - 1}"
+        if options.if_match is not None:
+            headers["If-Match"] = quoted(options.if_match)
+        if options.if_none_match is not None:
+            headers["If-None-Match"] = quoted(options.if_none_match)
+        # Of an empty object no range can be had, not even from 0 on.
+        ok = (416,) if ranged and options.start == 0 else ()
+        return self._service.send(
+            "GET", bucket, key, query=_version(options.version), headers=headers, stream=True, ok=ok
+        )
+
+    def _nothing(self, bucket: str, key: str, options: ReadOptions) -> Download:
+        download = self._opened(key, self._get(bucket, key, options, ranged=False))
+        if download.info.size:
+            download.stream.close()
+            raise InvalidRangeError("the service refused a range that begins at 0", bucket=bucket, key=key)
+        return download
+
+    def _opened(self, key: str, answer: Answer) -> Download:
+        response = answer.stream
+        assert response is not None
+        try:
+            start, length, size = sent(answer)
+            info = object_info(key, answer.headers, size)
+        except BaseException:
+            response.raw.close()
+            raise
+        if not length:
+            response.drain()
+        return Download(info, BodyStream(response.raw, length), start, length)
+
+    def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> Stored:
+        before = [] if options.if_none_match else self._segments.of(bucket, key)
+        digest = body.md5.hex()
+        headers = {"ETag": digest, **describing(options), **conditions(options)}
+        answer = self._service.send("PUT", bucket, key, headers=headers, body=body)
+        if (etag := etag_of(answer.headers)) != digest:
+            raise IntegrityError(f"the service stored content of MD5 {etag}, {digest} was sent")
+        self._segments.remove(bucket, before)
+        return stored(answer.headers)
+
+    def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
+        removal.delete_object(self._service, self._segments, bucket, key, version)
+
+    def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
+        return removal.delete_objects(self._service, self._segments, bucket, keys)
+
+    def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        options: PutOptions | None = None,
+        *,
+        source: ReadOptions = READ_ALL,
+    ) -> Stored:
+        try:
+            return copying.copy(self._service, self._segments, bucket, key, to_bucket, to_key, options, source)
+        except AnswerError as error:
+            missing = self._which_is_missing(bucket, key, error)
+            raise missing from missing.__cause__
+
+    # Multipart uploads
+
+    def start_upload(self, bucket: str, key: str, options: PutOptions) -> str:
+        return self._uploads.start(bucket, key)
+
+    def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions = PUT_PLAIN
+    ) -> Part:
+        return self._uploads.send_part(bucket, key, upload_id, number, body)
+
+    def list_parts(self, bucket: str, key: str, upload_id: str) -> Sequence[Part]:
+        return self._uploads.list_parts(bucket, key, upload_id)
+
+    def finish_upload(
+        self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions
+    ) -> Stored:
+        return self._uploads.finish(bucket, key, upload_id, parts, options)
+
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        self._uploads.abort(bucket, key, upload_id)
+
+    def list_uploads(
+        self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
+    ) -> Page[UploadInfo]:
+        return self._uploads.list(bucket, prefix, limit, token)
+
+
+def _version(version: str | None) -> dict[str, str] | None:
+    return {"version-id": version} if version is not None else None

@@ -1,0 +1,129 @@
+"""Pages of containers and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
+from cloudbridge_store.drivers.openstack.segments import SUFFIX
+from cloudbridge_store.drivers.openstack.service import Answer, Service
+from cloudbridge_store.drivers.openstack.translate import listed_time
+from cloudbridge_store.errors import ForeignAnswerError
+
+MAX_PAGE = 10_000
+_LAST_CHARACTER = "\U0010ffff"
+
+
+def ask_page(service: Service, bucket: str | None, limit: int, **parameters: str | None) -> list[dict[str, Any]]:
+    """Return one page of the account or of a container. Parameters that are empty are left out."""
+    query = {"format": "json", "limit": str(limit), **{name: value for name, value in parameters.items() if value}}
+    answer = service.send("GET", bucket, query=query, headers={"Accept": "application/json"})
+    return entries_of(answer)
+
+
+def entries_of(answer: Answer) -> list[dict[str, Any]]:
+    """Return what a listing holds. :raises ForeignAnswerError: it is none."""
+    found = answer.json() if answer.body else []
+    if not isinstance(found, list):
+        raise ForeignAnswerError("the answer is not a listing", status=answer.status, hint=NOT_SWIFT)
+    return found
+
+
+def most(service: Service, limit: int) -> int:
+    """Return how many entries to ask for: more than the service gives in a page is an error there."""
+    if limit <= 1000:  # noqa: PLR2004 - below every limit known
+        return max(1, limit)
+    return min(limit, service.limit("swift", "container_listing_limit", MAX_PAGE), MAX_PAGE)
+
+
+def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
+    """List containers, without those that hold the segments of another's large objects."""
+    wanted = most(service, limit)
+    names = ask_page(service, None, wanted, marker=token)
+    shown = [BucketInfo(each["name"], _created(each)) for each in names if not _is_hidden(service, each["name"], names)]
+    return Page(shown, names[-1]["name"] if len(names) >= wanted else None)
+
+
+def _created(entry: Mapping[str, Any]) -> datetime | None:
+    value = entry.get("last_modified")
+    return listed_time(value) if value else None
+
+
+def _is_hidden(service: Service, name: str, page: list[dict[str, Any]]) -> bool:
+    if not name.endswith(SUFFIX):
+        return False
+    base = name.removesuffix(SUFFIX)
+    return bool(base) and (any(each["name"] == base for each in page) or exists(service, base))
+
+
+def exists(service: Service, bucket: str) -> bool:
+    """Say whether a container is there."""
+    return service.send("HEAD", bucket, ok=(404,)).status != 404  # noqa: PLR2004 - not found
+
+
+def describe_bucket(bucket: str, headers: Mapping[str, str]) -> BucketInfo:
+    """Return what the answer to a HEAD says."""
+    moment = headers.get("x-timestamp")
+    created = datetime.fromtimestamp(float(moment), UTC) if moment else None
+    return BucketInfo(bucket, created, headers.get("x-storage-policy"))
+
+
+def list_objects(
+    service: Service, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int, token: str | None
+) -> Page[ObjectInfo]:
+    """List objects; a token is the marker to go on from."""
+    wanted = most(service, limit)
+    marker = max(token or "", start_after, key=lambda text: text.encode())
+    if len(delimiter) > 1:
+        return _by_long_delimiter(service, bucket, prefix, delimiter, marker, wanted)
+    found = ask_page(service, bucket, wanted, prefix=prefix, delimiter=delimiter, marker=marker)
+    items, prefixes = [], []
+    for entry in found:
+        if "subdir" in entry:
+            # With a marker inside of it Swift names a prefix once more.
+            if not marker or not marker.startswith(entry["subdir"]) or entry["subdir"] > marker:
+                prefixes.append(entry["subdir"])
+        else:
+            items.append(describe(entry))
+    return Page(items, _position(found[-1]) if len(found) >= wanted else None, prefixes)
+
+
+def _position(entry: Mapping[str, Any]) -> str:
+    return f"{entry['subdir']}{_LAST_CHARACTER}" if "subdir" in entry else str(entry["name"])
+
+
+def describe(entry: Mapping[str, Any]) -> ObjectInfo:
+    """Return what a listing says of an object."""
+    # Of a static large object "hash" is its manifest's.
+    return ObjectInfo(
+        entry["name"],
+        int(entry["bytes"]),
+        listed_time(entry["last_modified"]),
+        str(entry.get("slo_etag") or entry["hash"]).strip('"'),
+        entry.get("content_type"),
+    )
+
+
+def _by_long_delimiter(
+    service: Service, bucket: str, prefix: str, delimiter: str, marker: str, wanted: int
+) -> Page[ObjectInfo]:
+    """Roll keys up here: Swift knows delimiters of one character only, and later ones of any length."""
+    found = ask_page(service, bucket, wanted, prefix=prefix, marker=marker)
+    items: list[ObjectInfo] = []
+    prefixes: dict[str, None] = {}
+    for entry in found:
+        head, sign, _ = entry["name"][len(prefix) :].partition(delimiter)
+        rolled = f"{prefix}{head}{delimiter}"
+        if not sign:
+            items.append(describe(entry))
+        elif not marker.startswith(rolled):
+            prefixes[rolled] = None
+    last = next(reversed(prefixes), None)
+    if len(found) < wanted:
+        return Page(items, None, list(prefixes))
+    name = str(found[-1]["name"])
+    inside = last is not None and name.startswith(last)
+    return Page(items, f"{last}{_LAST_CHARACTER}" if inside else name, list(prefixes))

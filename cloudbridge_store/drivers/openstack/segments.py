@@ -1,0 +1,173 @@
+"""Large objects: the segments below a manifest, where they are, and when they go.
+
+The segments of a container's large objects are in a container of their own beside it, as python-swiftclient has it,
+so that no listing shows them. Whatever replaces or deletes a large object removes its segments afterwards: a reader
+sees the old object or the new one. If that fails, what stays costs room and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import NamedTuple
+
+from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.service import Service
+from cloudbridge_store.drivers.openstack.translate import is_static
+from cloudbridge_store.errors import StoreError, UnsupportedOperationError
+
+SUFFIX = "_segments"
+OWN = ".cloudbridge/"
+"""What the names of all that this library puts beside a container begin with."""
+SEGMENTS, UPLOADS = f"{OWN}segments/", f"{OWN}uploads/"
+_LONGEST_NAME = 256
+_MEMORY = 10.0
+"""Seconds that a container is believed to have no large objects, after the service said so."""
+_ATTEMPTS = 3
+_WORKERS = 8
+_log = logging.getLogger("cloudbridge_store")
+
+
+class Segment(NamedTuple):
+    """One segment of a manifest."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+
+
+def beside(bucket: str) -> str:
+    """Return the container of a container's segments. :raises UnsupportedOperationError: its name would be too long."""
+    name = f"{bucket}{SUFFIX}"
+    if len(name.encode()) > _LONGEST_NAME:
+        raise UnsupportedOperationError("the name is too long for a container of segments beside it", bucket=bucket)
+    return name
+
+
+class Segments:
+    """What is known of the segments of an account."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._none_until: dict[str, float] = {}
+        self._there: set[str] = set()
+
+    def may_be(self, bucket: str) -> bool:
+        """Say whether a container may have large objects whose segments are beside it."""
+        if len(bucket.encode()) + len(SUFFIX) > _LONGEST_NAME:
+            return False
+        if bucket in self._there:
+            return True
+        if self._none_until.get(bucket, 0.0) > time.monotonic():
+            return False
+        found = self._service.send("HEAD", beside(bucket), ok=(404,)).status != HTTPStatus.NOT_FOUND
+        with self._lock:
+            if found:
+                self._there.add(bucket)
+            else:
+                self._none_until[bucket] = time.monotonic() + _MEMORY
+        return found
+
+    def make_room(self, bucket: str, policy: str | None) -> None:
+        """Create the container of a container's segments, where it is not there."""
+        headers = {"X-Storage-Policy": policy} if policy else {}
+        self._service.send("PUT", beside(bucket), headers=headers)
+        with self._lock:
+            self._there.add(bucket)
+
+    def forget(self, bucket: str) -> None:
+        """Know nothing of a container any more."""
+        with self._lock:
+            self._there.discard(bucket)
+            self._none_until.pop(bucket, None)
+
+    def of(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
+        """Return the segments of an object that go with it: those beside its container. None of a plain object."""
+        if not self.may_be(bucket):
+            return []
+        answer = self._service.send("HEAD", bucket, key, query=_version(version), ok=(404,))
+        if not is_static(answer.headers):
+            return []
+        return [each for each in self.manifest(bucket, key, version) if each.bucket == beside(bucket)]
+
+    def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
+        """Return what a manifest names; nothing where there is none any more."""
+        query = {"multipart-manifest": "get", **_version(version)}
+        answer = self._service.send("GET", bucket, key, query=query, stream=True, ok=(404,))
+        if answer.stream is None:
+            return []
+        if not is_static(answer.headers):
+            # Replaced meanwhile by a plain object, which may be large.
+            answer.stream.drain()
+            return []
+        answer.body = answer.stream.read()
+        found = []
+        for each in answer.json():
+            holder, _, name = str(each.get("name", "")).lstrip("/").partition("/")
+            found.append(Segment(holder, name, str(each.get("hash", "")), int(each.get("bytes", 0))))
+        return found
+
+    def remove(self, bucket: str, segments: Collection[Segment]) -> None:
+        """Delete segments that no object consists of any more. A failure is logged: what was asked for is done.
+
+        Where the container keeps versions, an older one may still consist of them.
+        """
+        if not segments:
+            return
+        try:
+            if not self._keeps_versions(bucket):
+                self.delete([(each.bucket, each.key) for each in segments])
+        except (AnswerError, StoreError, OSError) as error:
+            _log.warning("segments in %s were left behind: %s", beside(bucket), error)
+
+    def sweep(self, bucket: str, names: Sequence[str]) -> None:
+        """Delete what lies beside a container. A failure is logged: what was asked for is done."""
+        try:
+            self.delete([(beside(bucket), name) for name in names])
+        except (AnswerError, StoreError, OSError) as error:
+            _log.warning("something in %s was left behind: %s", beside(bucket), error)
+
+    def clear(self, bucket: str, prefix: str) -> None:
+        """Delete all beside a container that begins with a prefix."""
+        query = {"format": "json", "prefix": prefix}
+        while True:
+            answer = self._service.send("GET", beside(bucket), query=query, ok=(404,))
+            found = answer.json() if answer.status == HTTPStatus.OK else []
+            if not found:
+                return
+            self.delete([(beside(bucket), each["name"]) for each in found])
+            query["marker"] = found[-1]["name"]
+
+    def _keeps_versions(self, bucket: str) -> bool:
+        headers = self._service.send("HEAD", bucket, ok=(404,)).headers
+        if headers.get("x-versions-enabled", "").lower() == "true":
+            return True
+        return "x-versions-location" in headers or "x-history-location" in headers
+
+    def delete(self, names: Sequence[tuple[str, str]]) -> None:
+        """Delete objects, given by container and name. :raises AnswerError: the first that was refused for good."""
+        with ThreadPoolExecutor(_WORKERS, "cloudbridge-segments") as pool:
+            for error in pool.map(self._delete_one, names):
+                if error is not None:
+                    raise error
+
+    def _delete_one(self, name: tuple[str, str]) -> Exception | None:
+        error: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                self._service.send("DELETE", *name, ok=(404,))
+            except Exception as failure:
+                error = failure
+            else:
+                return None
+        return error
+
+
+def _version(version: str | None) -> dict[str, str]:
+    return {"version-id": version} if version is not None else {}

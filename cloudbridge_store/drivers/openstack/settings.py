@@ -1,0 +1,157 @@
+"""The settings of this provider, and what it can do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from cloudbridge_store.config import ConfigKey
+from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB
+from cloudbridge_store.drivers.openstack.plan import Plan
+from cloudbridge_store.drivers.swift_presets import SwiftPreset, find
+from cloudbridge_store.errors import InvalidConfigurationException
+from cloudbridge_store.redaction import has_userinfo
+
+_IGNORED = "CloudBridge's key for compute; accepted, without effect here"
+
+
+def _key(name: str, help: str, *old: str, secret: bool = False, kind: type = str, default: Any = None) -> ConfigKey:
+    return ConfigKey(name, kind, help, default, (name.upper(), *old), secret)
+
+
+CONFIG_KEYS: Sequence[ConfigKey] = (
+    _key("os_auth_url", "address of the identity service; by default the preset's"),
+    _key(
+        "os_auth_version", "1, 2 or 3; by default what the address or the preset says, or 3", "OS_IDENTITY_API_VERSION"
+    ),
+    _key("os_username", "user's name", "ST_USER"),
+    _key("os_user_id", "user's id, in place of the name"),
+    _key("os_password", "password", secret=True),
+    _key("os_api_key", "key of the account, where the service has such: Rackspace, version 1", secret=True),
+    _key("os_project_name", "project's name", "OS_TENANT_NAME"),
+    _key("os_project_id", "project's id, in place of the name", "OS_TENANT_ID"),
+    _key("os_user_domain_name", "name of the user's domain; by default the one of id default"),
+    _key("os_user_domain_id", "its id"),
+    _key("os_project_domain_name", "name of the project's domain; by default the one of id default"),
+    _key("os_project_domain_id", "its id"),
+    _key("os_domain_name", "name of the domain of both"),
+    _key("os_application_credential_id", "id of an application credential"),
+    _key("os_application_credential_secret", "its secret", secret=True),
+    _key("os_trust_id", "trust to act under"),
+    _key("os_region_name", "region; there must be an object store in it"),
+    _key("os_interface", "public, or internal: the provider's own network (ServiceNet)", "OS_ENDPOINT_TYPE"),
+    _key("os_cloud", "name of a cloud in clouds.yaml"),
+    _key("os_storage_url", "the account's address; with os_auth_token nothing else is needed"),
+    _key("os_auth_token", "a token", "OS_TOKEN", secret=True),
+    _key("os_temp_url_key", "the account's or the container's key for temporary URLs", secret=True),
+    _key(
+        "os_weak_conditions",
+        "permit if_none_match, though of several writers at the same moment more than one may win",
+        kind=bool,
+        default=False,
+    ),
+    _key("os_preset", "name of a service: rackspace, ovh, memset, ktucloud, ceph-swift or any", default="any"),
+    *(
+        ConfigKey(name, str, _IGNORED)
+        for name in (
+            "os_zone_name",
+            "os_storage_zone_name",
+            "os_compute_zone_name",
+            "os_networking_zone_name",
+            "os_security_zone_name",
+            "os_compute_api_version",
+            "os_volume_api_version",
+            "nova_service_name",
+        )
+    ),
+)
+
+
+def choose_preset(config: Mapping[str, Any]) -> SwiftPreset:
+    """Return the service that the configuration means."""
+    return find(config["os_preset"] or "any")
+
+
+def refuse_userinfo(config: Mapping[str, Any]) -> None:
+    """Refuse an address with a password: errors name addresses."""
+    for name in ("os_auth_url", "os_storage_url"):
+        if has_userinfo(config[name]):
+            message = f"config key {name} has a user or a password in it: use os_username and os_password"
+            raise InvalidConfigurationException(message)
+
+
+def auth_url_of(plan: Plan) -> str:
+    """Return the address of the identity service. :raises InvalidConfigurationException: none is known."""
+    given = plan.config["os_auth_url"] or plan.preset.authenticates_at(plan.config["os_region_name"])
+    if not given:
+        message = "config key os_auth_url is needed, or os_storage_url and os_auth_token, or os_cloud"
+        raise InvalidConfigurationException(message)
+    return str(given) if "://" in given else f"https://{given}"
+
+
+def auth_version_of(plan: Plan, url: str) -> int:
+    """Return 1, 2 or 3: as given, as the address ends, as the preset has it, or 3."""
+    given = plan.config["os_auth_version"]
+    if given:
+        version = str(given).removeprefix("v").partition(".")[0]
+        if version not in ("1", "2", "3"):
+            message = f"config key os_auth_version must be 1, 2 or 3, not {given!r}"
+            raise InvalidConfigurationException(message)
+        return int(version)
+    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    if last[:2] in ("v1", "v2", "v3"):
+        return int(last[1])
+    return plan.preset.auth_version or 3
+
+
+def check_login(plan: Plan) -> None:
+    """Raise InvalidConfigurationException where something to log in with is missing; the message names it."""
+    config = plan.config
+    version = auth_version_of(plan, auth_url_of(plan))
+    if config["os_username"] or config["os_user_id"]:
+        if not (config["os_password"] or (config["os_api_key"] and version < 3)):  # noqa: PLR2004 - the protocol's
+            raise _missing("os_password" if version == 3 else "os_api_key or os_password")  # noqa: PLR2004
+        return
+    if version == 3 and config["os_application_credential_id"]:  # noqa: PLR2004
+        if not config["os_application_credential_secret"]:
+            raise _missing("os_application_credential_secret")
+        return
+    if version == 1 or not config["os_auth_token"]:
+        raise _missing("os_username" if version < 3 else "os_username or os_application_credential_id")  # noqa: PLR2004
+
+
+def _missing(name: str) -> InvalidConfigurationException:
+    return InvalidConfigurationException(f"config key {name} is needed to log in")
+
+
+MAX_SEGMENTS = 1000
+"""Segments in one object, unless ``/info`` says another number."""
+
+
+def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabilities:
+    """Return what a service can do. Connecting asks nothing, so that these are the documented defaults.
+
+    :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
+    """
+    return Capabilities(
+        multipart=True,
+        copy=True,
+        conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
+        # A copy has one set of conditions, which count for its source.
+        conditional_multipart=False,
+        conditional_read=True,
+        user_metadata=True,
+        content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},
+        batch_delete=1000,
+        list_uploads=True,
+        locations=True,
+        checksums=frozenset({"md5"}),
+        max_page=10_000,
+        max_put=5 * GiB,
+        min_part=1,
+        max_part=5 * GiB,
+        max_parts=MAX_SEGMENTS,
+        max_key_bytes=1024,
+        max_metadata_bytes=2048,
+    )

@@ -1,0 +1,177 @@
+"""Swift's answers in the words of the contract, and the contract's options in Swift's headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
+from cloudbridge_store.drivers.http import decode_text, encode_text
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
+from cloudbridge_store.drivers.openstack.service import Answer
+from cloudbridge_store.errors import ForeignAnswerError, IntegrityError
+
+META = "X-Object-Meta-"
+_HEADERS = {
+    "cache_control": "Cache-Control",
+    "content_disposition": "Content-Disposition",
+    "content_encoding": "Content-Encoding",
+    "content_language": "Content-Language",
+}
+_UNKNOWN_TYPE = "application/octet-stream"
+_LONGEST_VALUE = 250
+"""Characters in one header; Swift's limit is 256 unless its operator set another."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+# A header's name has no underscore that arrives as one, and no value is long: what would be lost is spelt out.
+_SPELT = {"_": "-x5f-", "-": "-x2d-"}
+_TO_SPELL = re.compile("_|-(?=x(?:5f|2d|2b))")
+_TO_READ = re.compile("-x(5f|2d)-")
+_PIECE = re.compile(r"(.+)-x2b-(\d+)")
+
+
+def metadata_headers(metadata: Mapping[str, str], prefix: str = META) -> dict[str, str]:
+    """Return metadata as headers."""
+    headers: dict[str, str] = {}
+    for name, value in metadata.items():
+        spelt = prefix + _TO_SPELL.sub(lambda found: _SPELT[found[0]], name)
+        text = encode_text(value)
+        if len(text) > _LONGEST_VALUE and text == value:
+            # Where a piece begins or ends with a space, that would be lost.
+            text = encode_text(value, always=True)
+        pieces = [text[at : at + _LONGEST_VALUE] for at in range(0, len(text), _LONGEST_VALUE)] or [""]
+        headers[spelt] = pieces[0]
+        headers.update({f"{spelt}-x2b-{number}": piece for number, piece in enumerate(pieces[1:], 1)})
+    return headers
+
+
+def metadata_of(headers: Mapping[str, str], prefix: str = META) -> dict[str, str]:
+    """Return the metadata that an answer's headers hold."""
+    start = prefix.lower()
+    found: dict[str, dict[int, str]] = {}
+    for given, value in headers.items():
+        name = given.lower()
+        if name.startswith(start):
+            name = name[len(start) :]
+            piece = _PIECE.fullmatch(name)
+            name, number = (piece[1], int(piece[2])) if piece else (name, 0)
+            found.setdefault(name, {})[number] = value
+    return {_TO_READ.sub(_unspelt, name): _joined(pieces) for name, pieces in found.items()}
+
+
+def _unspelt(code: re.Match[str]) -> str:
+    return chr(int(code[1], 16))
+
+
+def _joined(pieces: Mapping[int, str]) -> str:
+    return decode_text(_text("".join(pieces[number] for number in sorted(pieces))))
+
+
+def _text(value: str) -> str:
+    """Return a header's text: other programs put UTF-8 there as it is."""
+    try:
+        return value.encode("latin-1").decode()
+    except ValueError:
+        return value
+
+
+def describing(options: PutOptions) -> dict[str, str]:
+    """Return the headers that describe a new object, without conditions."""
+    headers = {_HEADERS[name]: value for name, value in options.headers.items()}
+    # Swift would guess by the name.
+    headers["Content-Type"] = options.content_type or _UNKNOWN_TYPE
+    headers.update(metadata_headers(options.metadata))
+    headers.update({str(name): str(value) for name, value in options.extra.items()})
+    return {name: value.encode().decode("latin-1") for name, value in headers.items()}
+
+
+def conditions(options: PutOptions) -> dict[str, str]:
+    """Return the headers that make a write depend on what is stored."""
+    return {"If-None-Match": options.if_none_match} if options.if_none_match is not None else {}
+
+
+def quoted(etag: str) -> str:
+    """Return an ETag as a condition holds it."""
+    return etag if etag == "*" else f'"{etag}"'
+
+
+def etag_of(headers: Mapping[str, str]) -> str:
+    """Return an answer's ETag without its quotes, which Swift has around those of large objects only.
+
+    :raises ForeignAnswerError: there is none.
+    """
+    value = headers.get("etag")
+    if value is None:
+        raise ForeignAnswerError("the answer has no ETag", hint=NOT_SWIFT)
+    return value.strip('"')
+
+
+def is_static(headers: Mapping[str, str]) -> bool:
+    """Say whether an object is a manifest that names its segments."""
+    return headers.get("x-static-large-object", "").lower() in ("true", "1")
+
+
+def is_large(headers: Mapping[str, str]) -> bool:
+    """Say whether an object consists of segments, so that its ETag is not its content's MD5."""
+    return is_static(headers) or "x-object-manifest" in headers
+
+
+def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """Describe an object by the answer to a HEAD or GET."""
+    etag = etag_of(headers)
+    modified = headers.get("last-modified")
+    if modified is None:
+        raise ForeignAnswerError("the answer has no Last-Modified", hint=NOT_SWIFT)
+    return ObjectInfo(
+        key,
+        size,
+        parsedate_to_datetime(modified),
+        etag,
+        headers.get("content-type"),
+        {} if is_large(headers) else {"md5": etag},
+        {name: _text(headers[field]) for name, field in _HEADERS.items() if headers.get(field)},
+        metadata_of(headers),
+        None,
+        version_of(headers),
+    )
+
+
+def version_of(headers: Mapping[str, str]) -> str | None:
+    """Return the version; ``None`` in a container that keeps none."""
+    version = headers.get("x-object-version-id")
+    return None if version in (None, "", "null") else version
+
+
+def stored(headers: Mapping[str, str], *, large: bool = False) -> Stored:
+    """Return what a write answers."""
+    etag = etag_of(headers)
+    return Stored(etag, version_of(headers), {} if large else {"md5": etag})
+
+
+def sent(answer: Answer) -> tuple[int, int, int]:
+    """Return where the content of an answer starts, its length, and the object's size.
+
+    :raises IntegrityError: what it says contradicts itself.
+    """
+    length = int(answer.header("Content-Length"))
+    if answer.status != 206:  # noqa: PLR2004 - partial content
+        return 0, length, length
+    text = answer.header("Content-Range")
+    found = _CONTENT_RANGE.fullmatch(text)
+    if not found:
+        raise IntegrityError(f"the service sends the range {text!r}")
+    start, last, size = map(int, found.groups())
+    if last - start + 1 != length:
+        raise IntegrityError(f"the service sends {length} bytes as {text}")
+    return start, length, size
+
+
+def listed_time(value: str) -> datetime:
+    """Read a time as listings have it: ISO 8601 in UTC, with a fraction that no header has."""
+    moment = datetime.fromisoformat(value)
+    if moment.microsecond:
+        # The header rounds up, so that no copy is older than its original.
+        moment = datetime.fromtimestamp(-(-moment.replace(tzinfo=UTC).timestamp() // 1), UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

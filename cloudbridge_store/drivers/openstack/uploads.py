@@ -1,0 +1,259 @@
+"""Multipart uploads, as static large objects: the parts are segments, the end is their manifest.
+
+Swift knows nothing of uploads. What stands for one is an object beside the container, in whose name and content are
+the key; the parts have the upload's id and their number in their names. The id is drawn at random, so that uploads of
+one key do not meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import uuid
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
+from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
+from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segment, Segments, beside
+from cloudbridge_store.drivers.openstack.service import Answer, Service
+from cloudbridge_store.drivers.openstack.translate import (
+    conditions,
+    describing,
+    etag_of,
+    is_static,
+    listed_time,
+    stored,
+)
+from cloudbridge_store.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    UploadNotFoundError,
+)
+
+_ID = re.compile("[0-9a-f]{32}")
+_LONGEST_KEY = 900
+"""Bytes of a key that go into a name; of a longer one the content has the rest."""
+_MANY = 100
+"""Segments from which on a manifest takes the service long, so that it is asked for a sign of life meanwhile."""
+_MOST_ALIVE = 10_000
+
+
+class Uploads:
+    """The uploads of an account."""
+
+    def __init__(self, service: Service, segments: Segments) -> None:
+        self._service = service
+        self._segments = segments
+        self._lock = threading.Lock()
+        self._alive: set[tuple[str, str, str]] = set()
+        """Those that were seen, so that not every part asks."""
+
+    def start(self, bucket: str, key: str) -> str:
+        """Start an upload and return its id. :raises BucketNotFoundError:"""
+        policy = self._service.send("HEAD", bucket).headers.get("x-storage-policy")
+        upload_id = uuid.uuid4().hex
+        if not self._segments.may_be(bucket):
+            self._segments.make_room(bucket, policy)
+        try:
+            self._mark(bucket, key, upload_id)
+        except AnswerError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            # The container of segments is gone since it was seen.
+            self._segments.make_room(bucket, policy)
+            self._mark(bucket, key, upload_id)
+        self._remember(bucket, key, upload_id)
+        return upload_id
+
+    def _mark(self, bucket: str, key: str, upload_id: str) -> None:
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        self._service.send("PUT", beside(bucket), _mark_of(key, upload_id), headers=headers, body=key.encode())
+
+    def _remember(self, bucket: str, key: str, upload_id: str) -> None:
+        with self._lock:
+            if len(self._alive) >= _MOST_ALIVE:
+                self._alive.clear()
+            self._alive.add((bucket, key, upload_id))
+
+    def _forget(self, bucket: str, key: str, upload_id: str) -> None:
+        with self._lock:
+            self._alive.discard((bucket, key, upload_id))
+
+    def require(self, bucket: str, key: str, upload_id: str) -> None:
+        """Raise UploadNotFoundError where there is no such upload, or it was completed."""
+        found = None
+        if _ID.fullmatch(upload_id):
+            found = self._service.send("HEAD", beside(bucket), _mark_of(key, upload_id), ok=(404,))
+        if found is None or found.status == HTTPStatus.NOT_FOUND or self._made_of(bucket, key, upload_id):
+            self._forget(bucket, key, upload_id)
+            raise UploadNotFoundError("there is no such upload, or it was completed", bucket=bucket, key=key)
+        self._remember(bucket, key, upload_id)
+
+    def _made_of(self, bucket: str, key: str, upload_id: str) -> list[Segment]:
+        """Return the segments of the object that are parts of an upload: it was completed, and its mark was left."""
+        headers = self._service.send("HEAD", bucket, key, ok=(404,)).headers
+        if not is_static(headers):
+            return []
+        start = f"{SEGMENTS}{upload_id}/"
+        return [each for each in self._segments.manifest(bucket, key) if each.key.startswith(start)]
+
+    def send_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
+        """Store one part."""
+        if (bucket, key, upload_id) not in self._alive:
+            self.require(bucket, key, upload_id)
+        digest = body.md5.hex()
+        headers = {"ETag": digest, "Content-Type": "application/octet-stream"}
+        try:
+            answer = self._service.send("PUT", beside(bucket), _part_of(upload_id, number), headers=headers, body=body)
+        except AnswerError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise reworded(UploadNotFoundError, "there is no such upload", error, bucket=bucket, key=key) from error
+        if (etag := etag_of(answer.headers)) != digest:
+            raise IntegrityError(f"the service stored content of MD5 {etag}, {digest} was sent")
+        return Part(number, digest, body.size)
+
+    def list_parts(self, bucket: str, key: str, upload_id: str) -> list[Part]:
+        """Return the parts that are stored, by number."""
+        self.require(bucket, key, upload_id)
+        return [Part(_number_of(name), etag, size) for name, etag, size in self._parts(bucket, upload_id)]
+
+    def _parts(self, bucket: str, upload_id: str) -> list[tuple[str, str, int]]:
+        entries = self._entries(bucket, f"{SEGMENTS}{upload_id}/")
+        return [(each["name"], str(each["hash"]), int(each["bytes"])) for each in entries]
+
+    def _entries(self, bucket: str, prefix: str) -> list[dict[str, Any]]:
+        """Return all that begins with a prefix; nothing where there is no container of segments."""
+        found: list[dict[str, Any]] = []
+        try:
+            while page := ask_page(
+                self._service, beside(bucket), MAX_PAGE, prefix=prefix, marker=found[-1]["name"] if found else None
+            ):
+                found += page
+        except AnswerError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+        return found
+
+    def finish(self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions) -> Stored:
+        """Make the object, then remove what is left of the upload, and of an object that was there."""
+        self.require(bucket, key, upload_id)
+        held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
+        for part in parts:
+            # A listing may be late. The service looks at each segment itself.
+            if part.number in held and held[part.number] != (part.etag, part.size):
+                raise InvalidRequestError(f"part {part.number} has another ETag", bucket=bucket, key=key)
+        before = [] if options.if_none_match else self._segments.of(bucket, key)
+        # A segment without content is refused, and adds none.
+        chosen = [
+            Segment(beside(bucket), _part_of(upload_id, part.number), part.etag, part.size)
+            for part in parts
+            if part.size
+        ]
+        result = put_manifest(self._service, bucket, key, chosen, options)
+        unused = [
+            Segment(beside(bucket), name, "", 0)
+            for name in (_part_of(upload_id, number) for number in held)
+            if name not in {each.key for each in chosen}
+        ]
+        self._segments.remove(bucket, [*unused, *before])
+        self._unmark(bucket, key, upload_id)
+        return result
+
+    def _unmark(self, bucket: str, key: str, upload_id: str) -> None:
+        self._forget(bucket, key, upload_id)
+        self._segments.sweep(bucket, [_mark_of(key, upload_id)])
+
+    def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        """Discard an upload; one that is gone is fine. What an object consists of is not discarded."""
+        self._forget(bucket, key, upload_id)
+        if not _ID.fullmatch(upload_id):
+            return
+        mark = beside(bucket), _mark_of(key, upload_id)
+        if self._service.send("HEAD", *mark, ok=(404,)).status == HTTPStatus.NOT_FOUND:
+            return
+        kept = {each.key for each in self._made_of(bucket, key, upload_id)}
+        names = [name for name, _, _ in self._parts(bucket, upload_id) if name not in kept]
+        self._segments.delete([(beside(bucket), name) for name in names])
+        # The mark last: what is left of an abortion that failed is aborted next time.
+        self._segments.delete([mark])
+
+    def list(self, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:
+        """List unfinished uploads by key. There are few, so that they are sorted here: names have them otherwise."""
+        self._service.send("HEAD", bucket)
+        found = []
+        for entry in self._entries(bucket, UPLOADS + _head(prefix)):
+            name, _, upload_id = entry["name"].removeprefix(UPLOADS).rpartition("/")
+            if not _ID.fullmatch(upload_id):
+                continue
+            key = name if int(entry["bytes"]) == len(name.encode()) else self._whole_key(bucket, entry["name"])
+            if key.startswith(prefix):
+                found.append((key.encode(), upload_id, UploadInfo(upload_id, key, listed_time(entry["last_modified"]))))
+        found.sort(key=lambda each: each[:2])
+        position = token or ""
+        items = [each for each in found if f"{each[0].hex()}/{each[1]}" > position] if position else found
+        page = items[:limit]
+        more = f"{page[-1][0].hex()}/{page[-1][1]}" if len(items) > limit else None
+        return Page([each[2] for each in page], more)
+
+    def _whole_key(self, bucket: str, mark: str) -> str:
+        return self._service.send("GET", beside(bucket), mark).body.decode()
+
+
+def _head(key: str) -> str:
+    return key.encode()[:_LONGEST_KEY].decode(errors="ignore")
+
+
+def _mark_of(key: str, upload_id: str) -> str:
+    head = _head(key)
+    if head != key:
+        head += hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"{UPLOADS}{head}/{upload_id}"
+
+
+def _part_of(upload_id: str, number: int) -> str:
+    return f"{SEGMENTS}{upload_id}/{number:08d}"
+
+
+def _number_of(name: str) -> int:
+    return int(name.rpartition("/")[2])
+
+
+def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Segment], options: PutOptions) -> Stored:
+    """Make an object of segments. The service compares each with its ETag and size.
+
+    :raises InvalidRequestError: one is missing, or another.
+    """
+    headers = {**describing(options), **conditions(options)}
+    if not segments:
+        return stored(service.send("PUT", bucket, key, headers=headers, body=b"").headers)
+    manifest = [{"path": f"/{each.bucket}/{each.key}", "etag": each.etag, "size_bytes": each.size} for each in segments]
+    expected = hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
+    query = {"multipart-manifest": "put"}
+    if len(segments) > _MANY and "yield_frequency" in service.info.get("slo", {}):
+        query["heartbeat"] = "on"
+        headers["Accept"] = "application/json"
+    try:
+        answer = service.send("PUT", bucket, key, query=query, headers=headers, body=json.dumps(manifest).encode())
+    except AnswerError as error:
+        if error.status == HTTPStatus.BAD_REQUEST:
+            raise reworded(InvalidRequestError, f"segments differ: {error.reason}", error) from error
+        raise
+    etag = _late_etag(answer, bucket, key) if "heartbeat" in query else etag_of(answer.headers)
+    if etag != expected:
+        raise IntegrityError(f"the object has the ETag {etag}, its parts make {expected}", outcome="applied")
+    return Stored(etag, answer.headers.get("x-object-version-id"), {})
+
+
+def _late_etag(answer: Answer, bucket: str, key: str) -> str:
+    """Return the ETag of an answer whose status comes at its end."""
+    found = answer.json()
+    status = int(str(found.get("Response Status", "500")).split()[0])
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise AnswerError("PUT", bucket, key, status, answer.headers, json.dumps(found.get("Errors", [])).encode())
+    return str(found.get("Etag", "")).strip('"')
