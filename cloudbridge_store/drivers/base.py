@@ -102,7 +102,7 @@ class Capabilities:
     conditional_multipart: bool = True
     """Conditions hold for uploads in parts, and for copies, too."""
     separate_uploads: bool = True
-    """Uploads in parts of one key do not disturb each other; else any write of the object ends the others."""
+    """Uploads in parts of one key do not disturb each other; else the first to finish ends the others."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False
