@@ -128,6 +128,13 @@ def test_a_plain_put_that_never_arrives_fails(bucket):
 # Copies
 
 
+def test_a_copy_onto_itself_that_was_not_carried_out_is_repeated(bucket):
+    one = bucket(not_sent("copy_object"))
+    obj = one.objects.create("a").upload(b"content", content_type="text/plain")
+    assert obj.copy_to(one, content_type="text/html").content_type == "text/html"
+    assert calls(one, "copy_object") == 2
+
+
 @pytest.mark.parametrize("fault", [lost, not_sent])
 def test_a_conditional_copy(bucket, fault):
     one = bucket(fault("copy_object"))
