@@ -42,7 +42,7 @@ def query_of(signed):
     return {name: values[0] for name, values in parse_qs(urlsplit(signed.url).query).items()}
 
 
-@pytest.mark.parametrize("method, permission", [("GET", "r"), ("PUT", "cw"), ("DELETE", "d")])
+@pytest.mark.parametrize(("method", "permission"), [("GET", "r"), ("PUT", "cw"), ("DELETE", "d")])
 def test_the_signature_is_the_one_that_the_sdk_makes(make, method, permission):
     options = {"content_disposition": 'attachment; filename="a b"', "content_type": "x/y"} if method == "GET" else {}
     query = query_of(sign(make(azure_storage_key=KEY), method=method, **options))
