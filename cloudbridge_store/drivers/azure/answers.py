@@ -18,9 +18,12 @@ from azure.core.exceptions import (
 )
 from requests.utils import select_proxy
 from urllib3 import Timeout
+from urllib3.exceptions import ProtocolError
 
 from cloudbridge_store.config import Settings
+from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.streams import SentStream
+from cloudbridge_store.errors import ForeignAnswerError, StoreError
 
 _LONGEST = 64 * 2**20
 """Bytes of an answer that is no content: the longest, a list of 50,000 blocks, has less than a tenth."""
@@ -45,9 +48,8 @@ class Answer:
     :ivar content: the body, once :meth:`load` has read it.
     """
 
-    def __init__(self, raw: Any, method: str) -> None:
+    def __init__(self, raw: Any) -> None:
         self.raw = raw
-        self.method = method
         self.status_code: int = raw.status
         self.reason: str = raw.reason or ""
         self.headers: Any = raw.headers
@@ -92,19 +94,36 @@ class Wire:
         pieces: Any = body
         if isinstance(body, SentStream):
             pieces = b"".join(map(bytes, body.pieces())) if body.size < _EXPECTED else body.pieces()
-        raw = self._pool.urlopen(
-            method,
-            f"{self._prefix}{target}",
-            body=pieces,
-            headers=headers,
-            redirect=False,
-            retries=False,
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-            enforce_content_length=True,
-        )
-        return Answer(raw, method)
+        try:
+            raw = self._pool.urlopen(
+                method,
+                f"{self._prefix}{target}",
+                body=pieces,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                timeout=self._timeout,
+                preload_content=False,
+                decode_content=False,
+                enforce_content_length=True,
+            )
+        except ProtocolError as error:
+            # What the body raised while it was sent is not the connection's fault.
+            cause = next((each for each in error.args if isinstance(each, StoreError)), None)
+            if cause is not None:
+                raise cause from None
+            raise
+        return Answer(raw)
+
+
+def refuse_foreign(answer: Answer) -> None:
+    """Raise for what a proxy or a portal answered as if it were done.
+
+    :raises ForeignAnswerError: the service names the request in all of its answers.
+    """
+    if "x-ms-request-id" not in answer.headers and "x-ms-version" not in answer.headers:
+        answer.raw.close()
+        raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
 
 
 def raise_failure(answer: Answer) -> NoReturn:

@@ -68,8 +68,7 @@ def make_client(session: Any, settings: Settings, place: Place, credentials: Cre
 
     :raises InvalidConfigurationException: it refuses what it is given.
     """
-    from azure.core.pipeline.policies import RetryPolicy  # here, as most programs do without the client
-    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.pipeline.transport import RequestsTransport  # here, as most programs do without the client
     from azure.storage.blob import BlobServiceClient
 
     more: dict[str, Any] = (
@@ -92,7 +91,7 @@ def make_client(session: Any, settings: Settings, place: Place, credentials: Cre
                 connection_verify=session.verify,
                 use_env_settings=False,
             ),
-            retry_policy=RetryPolicy.no_retries(),
+            retry_total=0,
             permit_redirects=False,
             user_agent=user_agent(settings),
             **more,

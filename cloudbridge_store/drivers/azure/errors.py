@@ -64,6 +64,10 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
         (urllib3_errors.IncompleteRead, exceptions.IncompleteReadError, http.client.IncompleteRead),
         Meaning(ConnectionFailedError, "idempotent"),
     ),
+    (
+        (urllib3_errors.ProxySchemeUnknown, urllib3_errors.ProxySchemeUnsupported),
+        Meaning(InvalidRequestError, hint=_PROXY),
+    ),
     ((urllib3_errors.LocationValueError,), Meaning(InvalidRequestError, hint=_NAME)),
     (
         (

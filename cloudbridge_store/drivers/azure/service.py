@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.azure.answers import Answer, Wire, raise_failure
+from cloudbridge_store.drivers.azure.answers import Answer, Wire, raise_failure, refuse_foreign
 from cloudbridge_store.drivers.azure.authorizing import authorizer
 from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, make_session, user_agent
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
@@ -121,6 +121,7 @@ class Service:
             answer.load()
         if refused:
             raise_failure(answer)
+        refuse_foreign(answer)
         return answer
 
     def sign(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str]) -> str:
