@@ -119,9 +119,10 @@ class Wire:
 def refuse_foreign(answer: Answer) -> None:
     """Raise for what a proxy or a portal answered as if it were done.
 
-    :raises ForeignAnswerError: the service names the request in all of its answers.
+    :raises ForeignAnswerError: the service names the request, or itself, in all of its answers.
     """
-    if "x-ms-request-id" not in answer.headers and "x-ms-version" not in answer.headers:
+    named = "x-ms-request-id" in answer.headers or "x-ms-version" in answer.headers
+    if not named and "Azur" not in answer.headers.get("Server", ""):
         answer.raw.close()
         raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
 
