@@ -55,6 +55,19 @@ class Answer:
         self.headers: Any = raw.headers
         self.content = b""
 
+    def judge(self, *, stream: bool) -> None:
+        """Read the body, unless it is content, and raise what the answer says if it is no success."""
+        refused = self.status_code >= HTTPStatus.MULTIPLE_CHOICES
+        if refused or not stream:
+            self.load()
+        if refused:
+            _raise_failure(self)
+        named = "x-ms-request-id" in self.headers or "x-ms-version" in self.headers
+        if not named and "Azur" not in self.headers.get("Server", ""):
+            # A proxy or a portal answers as if it were done; the service names the request, or itself, in all answers.
+            self.raw.close()
+            raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
+
     def load(self) -> None:
         """Read the body and give the connection back."""
         try:
@@ -116,18 +129,7 @@ class Wire:
         return Answer(raw)
 
 
-def refuse_foreign(answer: Answer) -> None:
-    """Raise for what a proxy or a portal answered as if it were done.
-
-    :raises ForeignAnswerError: the service names the request, or itself, in all of its answers.
-    """
-    named = "x-ms-request-id" in answer.headers or "x-ms-version" in answer.headers
-    if not named and "Azur" not in answer.headers.get("Server", ""):
-        answer.raw.close()
-        raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
-
-
-def raise_failure(answer: Answer) -> NoReturn:
+def _raise_failure(answer: Answer) -> NoReturn:
     """Raise what an answer says, in the class that the SDK has for its status."""
     code = answer.headers.get("x-ms-error-code") or _element(answer, "Code")
     kind = _CLASSES.get(answer.status_code, HttpResponseError)

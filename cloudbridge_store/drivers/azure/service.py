@@ -7,12 +7,11 @@ import threading
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import cached_property
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.azure.answers import Answer, Wire, raise_failure, refuse_foreign
+from cloudbridge_store.drivers.azure.answers import Answer, Wire
 from cloudbridge_store.drivers.azure.authorizing import authorizer
 from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, make_session, user_agent
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
@@ -121,17 +120,10 @@ class Service:
         sent = {"x-ms-version": API_VERSION, **(headers or {}), "x-ms-date": formatdate(usegmt=True)}
         sent["User-Agent"] = self._agent
         if method in ("PUT", "POST"):
-            sent["Content-Length"] = str(
-                0 if body is None else body.size if isinstance(body, SentStream) else len(body)
-            )
+            sent["Content-Length"] = str(body.size if isinstance(body, SentStream) else len(body or b""))
         target = self.sign(method, path, query, sent)
         answer = self._wire.send(method, target, sent, body)
-        refused = answer.status_code >= HTTPStatus.MULTIPLE_CHOICES
-        if refused or not stream:
-            answer.load()
-        if refused:
-            raise_failure(answer)
-        refuse_foreign(answer)
+        answer.judge(stream=stream)
         return answer
 
     def sign(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str]) -> str:
