@@ -62,8 +62,9 @@ class Answer:
             self.load()
         if refused:
             _raise_failure(self)
-        if "x-ms-request-id" not in self.headers and "x-ms-version" not in self.headers:
-            # A proxy or a portal answers as if it were done; the service names the request in all of its answers.
+        named = "x-ms-request-id" in self.headers or "x-ms-version" in self.headers
+        if not named and "Azur" not in self.headers.get("Server", ""):
+            # A proxy or a portal answers as if it were done; the service names the request, or itself, in all answers.
             self.raw.close()
             raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
 

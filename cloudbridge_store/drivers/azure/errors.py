@@ -205,10 +205,14 @@ def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
     )
 
 
+_UNKNOWN = "Server failed to authenticate"
+"""How the sentence of ``AuthenticationFailed`` begins. Emulators say it under the code of what is not permitted."""
+
+
 def _meaning(said: Said) -> Meaning:
     if said.status == HTTPStatus.NOT_MODIFIED:
         return Meaning(NotModifiedError)  # the code is that of any condition
-    if said.code == "AuthenticationFailed":
+    if said.code == "AuthenticationFailed" or (said.code == "AuthorizationFailure" and _UNKNOWN in said.text):
         return _of_refused_signature(said)
     if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:
         return Meaning(CredentialsExpiredError, "auth", "The token is not accepted, or has expired: get a new one")

@@ -33,9 +33,18 @@ class Service:
 
     :param identity: who asks.
     :param website: address of the account's static website, as far as it is known.
+    :param only: the one bucket that the credentials are for, where they are for one.
     """
 
-    def __init__(self, place: Place, identity: Credentials, settings: Settings, website: str | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        identity: Credentials,
+        settings: Settings,
+        *,
+        website: str | None = None,
+        only: str | None = None,
+    ) -> None:
         for package in _LOG_SECRETS:
             protect_loggers(package)
         self.place = place
@@ -43,6 +52,7 @@ class Service:
         self.identity = identity
         self.settings = settings
         self.website = website
+        self.only = only
         self.secure = place.url.startswith("https://")
         self._lock = threading.Lock()
         self._client: BlobServiceClient | None = None

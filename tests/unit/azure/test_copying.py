@@ -20,7 +20,7 @@ from cloudbridge_store.drivers.azure.copying import BLOCK, LARGEST_AT_ONCE
 from cloudbridge_store.drivers.base import BucketInfo, PutOptions, ReadOptions
 
 KEY = base64.b64encode(b"a key").decode()
-LATER = "Sat, 21 Nov 2026 10:00:00 GMT"
+NAMED = {"x-ms-request-id": "R1", "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
 SECRET = "https://elsewhere.example/a-bucket/a?sig=topsecret"
 
 
@@ -28,7 +28,7 @@ class Account:
     """A service with one source and no memory: it says what it is told to say."""
 
     def __init__(self, size, **headers):
-        self.described = {"Content-Length": str(size), "ETag": '"the-etag"', "Last-Modified": LATER, **headers}
+        self.described = {**NAMED, "Content-Length": str(size), "ETag": '"the-etag"', **headers}
         self.refused = {}
         self.copy = [{"x-ms-copy-status": "success"}]
         self.asked = []
@@ -45,11 +45,11 @@ class Account:
             return failure(*self.refused[what])
         if asked.method == "HEAD":
             more = self._progress() if "/to" in asked.path else self.described
-            return 200, {"Content-Length": "0", "ETag": '"new"', "Last-Modified": LATER, **more}, b""
+            return 200, {**NAMED, "Content-Length": "0", "ETag": '"new"', **more}, b""
         if what == "tags" and asked.method == "GET":
-            return 200, {}, b"<Tags><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tags>"
+            return 200, NAMED, b"<Tags><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tags>"
         more = self._progress() if what == "copy" else {}
-        return 201, {"ETag": '"new"', "Last-Modified": LATER, **more}, b""
+        return 201, {**NAMED, "ETag": '"new"', **more}, b""
 
     def _progress(self):
         with self._lock:

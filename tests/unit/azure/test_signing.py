@@ -94,7 +94,7 @@ class Delegation:
         fields = {"SignedOid": "oid", "SignedTid": "tid", "SignedStart": "2026-01-01T00:00:00Z", "SignedExpiry": ends}
         fields |= {"SignedService": "b", "SignedVersion": "2020-12-06", "Value": KEY}
         inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
-        return 200, {"Content-Type": "application/xml"}, f"<UserDelegationKey>{inner}</UserDelegationKey>".encode()
+        return 200, {"x-ms-request-id": "R1"}, f"<UserDelegationKey>{inner}</UserDelegationKey>".encode()
 
 
 @pytest.fixture
@@ -145,6 +145,6 @@ def test_a_key_does_not_show(delegated):
 
 
 def test_an_answer_that_is_no_key(make, serve):
-    script = serve(lambda asked: (200, {}, b"<UserDelegationKey><Value>eA==</Value></UserDelegationKey>"))
+    script = serve(lambda asked: (200, {"x-ms-request-id": "R1"}, b"<UserDelegationKey><Value>eA==</Value></UserDelegationKey>"))
     with pytest.raises(errors.ForeignAnswerError):
         sign(make(f"{script.url}/anaccount", azure_access_token="a-token"))
