@@ -80,7 +80,10 @@ def _settle_put(doubt: Doubt) -> Verdict:
 def _settle_copy(doubt: Doubt) -> Verdict:
     bucket, key, to_bucket, to_key, options = doubt.args
     options = options or PutOptions()
-    source = _find(doubt, bucket, key, doubt.kwargs.get("source", READ_ALL))
+    asked = doubt.kwargs.get("source", READ_ALL)
+    if (bucket, key) == (to_bucket, to_key) and asked.version is None:
+        return UNKNOWN  # what is there is the source, copied or not
+    source = _find(doubt, bucket, key, asked)
     found = _find(doubt, to_bucket, to_key, ReadOptions(customer_key=options.customer_key))
     if found is None:
         return NOT_APPLIED

@@ -106,7 +106,7 @@ class Capabilities:
     conditional_copy: bool = True
     """Conditions hold for copies, too."""
     separate_uploads: bool = True
-    """Uploads in parts of one key do not disturb each other; else any write of the object ends the others."""
+    """Uploads in parts of one key do not disturb each other; else the first to finish ends the others."""
     conditional_read: bool = False
     user_metadata: bool = False
     tags: bool = False

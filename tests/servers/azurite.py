@@ -4,6 +4,7 @@ What Azurite 3.35 has not, or gets wrong:
 
 * No Put Blob From URL, no Put Block From URL, no versions, no soft delete, no account without public access.
 * An asynchronous copy is over when it is answered.
+* No keys of customers and no encryption scopes; no tags with an empty value; no batches that come with a SAS (500).
 * Its XML holds control characters of names as they are, so that no parser reads a listing that has one.
 * It checks of a token what it claims, not who signed it, and takes tokens by https alone.
 """
@@ -96,6 +97,8 @@ def make_token(seconds=3600):
 
 def serve(directory, program, *options):
     """Serve until the standard input ends. Return Azurite's exit code if it ends before."""
+    # It fetches the sources of copies from itself, also by https.
+    os.environ["NODE_EXTRA_CA_CERTS"] = f"{directory}/ca.pem"
     os.environ["AZURITE_ACCOUNTS"] = f"{ACCOUNT}:{KEY};{OTHER_ACCOUNT}:{OTHER_KEY}"
     quiet = ("--silent", "--disableTelemetry", "--inMemoryPersistence")
     # The SDK may know versions of the protocol that this Azurite does not.

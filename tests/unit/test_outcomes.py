@@ -128,6 +128,15 @@ def test_a_plain_put_that_never_arrives_fails(bucket):
 # Copies
 
 
+def test_a_copy_onto_itself_is_not_done_because_its_source_is_there(bucket):
+    one = bucket(not_sent("copy_object", times=100))
+    obj = one.objects.create("a").upload(b"content", content_type="text/plain")
+    with pytest.raises(errors.ConnectionFailedError):
+        obj.copy_to(one, content_type="text/html")
+    obj.refresh()
+    assert obj.content_type == "text/plain"
+
+
 @pytest.mark.parametrize("fault", [lost, not_sent])
 def test_a_conditional_copy(bucket, fault):
     one = bucket(fault("copy_object"))

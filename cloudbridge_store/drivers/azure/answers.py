@@ -18,9 +18,12 @@ from azure.core.exceptions import (
 )
 from requests.utils import select_proxy
 from urllib3 import Timeout
+from urllib3.exceptions import ProtocolError
 
 from cloudbridge_store.config import Settings
+from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.streams import SentStream
+from cloudbridge_store.errors import ForeignAnswerError, StoreError
 
 _LONGEST = 64 * 2**20
 """Bytes of an answer that is no content: the longest, a list of 50,000 blocks, has less than a tenth."""
@@ -45,13 +48,25 @@ class Answer:
     :ivar content: the body, once :meth:`load` has read it.
     """
 
-    def __init__(self, raw: Any, method: str) -> None:
+    def __init__(self, raw: Any) -> None:
         self.raw = raw
-        self.method = method
         self.status_code: int = raw.status
         self.reason: str = raw.reason or ""
         self.headers: Any = raw.headers
         self.content = b""
+
+    def judge(self, *, stream: bool) -> None:
+        """Read the body, unless it is content, and raise what the answer says if it is no success."""
+        refused = self.status_code >= HTTPStatus.MULTIPLE_CHOICES
+        if refused or not stream:
+            self.load()
+        if refused:
+            _raise_failure(self)
+        named = "x-ms-request-id" in self.headers or "x-ms-version" in self.headers
+        if not named and "Azur" not in self.headers.get("Server", ""):
+            # A proxy or a portal answers as if it were done; the service names the request, or itself, in all answers.
+            self.raw.close()
+            raise ForeignAnswerError("the answer names no request of the Blob service", hint=ADDRESS)
 
     def load(self) -> None:
         """Read the body and give the connection back."""
@@ -92,22 +107,29 @@ class Wire:
         pieces: Any = body
         if isinstance(body, SentStream):
             pieces = b"".join(map(bytes, body.pieces())) if body.size < _EXPECTED else body.pieces()
-        raw = self._pool.urlopen(
-            method,
-            f"{self._prefix}{target}",
-            body=pieces,
-            headers=headers,
-            redirect=False,
-            retries=False,
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-            enforce_content_length=True,
-        )
-        return Answer(raw, method)
+        try:
+            raw = self._pool.urlopen(
+                method,
+                f"{self._prefix}{target}",
+                body=pieces,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                timeout=self._timeout,
+                preload_content=False,
+                decode_content=False,
+                enforce_content_length=True,
+            )
+        except ProtocolError as error:
+            # What the body raised while it was sent is not the connection's fault.
+            cause = next((each for each in error.args if isinstance(each, StoreError)), None)
+            if cause is not None:
+                raise cause from None
+            raise
+        return Answer(raw)
 
 
-def raise_failure(answer: Answer) -> NoReturn:
+def _raise_failure(answer: Answer) -> NoReturn:
     """Raise what an answer says, in the class that the SDK has for its status."""
     code = answer.headers.get("x-ms-error-code") or _element(answer, "Code")
     kind = _CLASSES.get(answer.status_code, HttpResponseError)

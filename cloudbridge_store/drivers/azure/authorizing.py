@@ -53,9 +53,12 @@ class SharedKey:
         headers["Authorization"] = f"SharedKey {self._account}:{signature}"
 
 
-def service_order(name: str) -> tuple[str, int, str]:
-    """Return what the service sorts headers by: hyphens count last, and underscores come before digits."""
-    return name.translate(_SERVICE_ORDER), -len(name), name
+def service_order(name: str) -> tuple[str, str]:
+    """Return what the service sorts headers by: as if they had no hyphens, and underscores came before digits.
+
+    No two headers differ in hyphens alone: names of metadata have none.
+    """
+    return name.translate(_SERVICE_ORDER), name
 
 
 def authorizer(account: str, credentials: Credentials, keeper: TokenKeeper | None) -> Authorize | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cloudbridge_store.drivers.azure.documents import plain_text, read_document
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.translate import parse_time, require
 from cloudbridge_store.drivers.base import BucketInfo, Page
-from cloudbridge_store.errors import BucketNotEmptyError, InvalidRequestError
+from cloudbridge_store.errors import BucketNotEmptyError, InvalidRequestError, UnsupportedOperationError
 
 _CONTAINER = {"restype": "container"}
 _MOST = 5000
@@ -34,7 +35,16 @@ def _info(bucket: str, headers: Any) -> BucketInfo:
 
 
 def list_page(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
-    """List buckets by name."""
+    """List buckets by name; with credentials for one bucket, that one, if they open it.
+
+    :raises UnsupportedOperationError: they are for one bucket, and which it is has not been said.
+    """
+    if service.only is not None:
+        service.send("GET", service.path(service.only), {**_CONTAINER, "comp": "list", "maxresults": "1"})
+        return Page([BucketInfo(service.only)])
+    if re.search("(?:^|&)sr=", service.identity.sas or ""):
+        hint = "name it as azure_container"
+        raise UnsupportedOperationError("a shared access signature for one container lists no containers", hint=hint)
     query = {"comp": "list", "maxresults": str(max(1, min(limit, _MOST)))}
     if token:
         query["marker"] = token

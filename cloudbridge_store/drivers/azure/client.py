@@ -68,34 +68,27 @@ def make_client(session: Any, settings: Settings, place: Place, credentials: Cre
 
     :raises InvalidConfigurationException: it refuses what it is given.
     """
-    from azure.core.pipeline.policies import RetryPolicy  # here, as most programs do without the client
-    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.pipeline.transport import RequestsTransport  # here, as most programs do without the client
     from azure.storage.blob import BlobServiceClient
 
-    more: dict[str, Any] = (
-        {"api_version": API_VERSION} if place.named_in_path else {}
-    )  # emulators do not know the SDK's newest
-    credential: Any = credentials.sdk
-    if credentials.kind == "key":
-        credential = {"account_name": place.account, "account_key": str(credentials.account_key)}
-    elif credentials.kind == "sas":
-        credential = str(credentials.sas)
+    transport = RequestsTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        connection_verify=session.verify,
+        use_env_settings=False,
+    )
+    options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, "user_agent": user_agent(settings)}
+    if place.named_in_path:
+        options["api_version"] = API_VERSION  # emulators do not know the SDK's newest
     try:
-        return BlobServiceClient(
-            place.url,
-            credential,
-            transport=RequestsTransport(
-                session=session,
-                session_owner=False,
-                connection_timeout=settings.connect_timeout,
-                read_timeout=settings.read_timeout,
-                connection_verify=session.verify,
-                use_env_settings=False,
-            ),
-            retry_policy=RetryPolicy.no_retries(),
-            permit_redirects=False,
-            user_agent=user_agent(settings),
-            **more,
-        )
+        return BlobServiceClient(place.url, _sdk_credential(place, credentials), transport=transport, **options)
     except (TypeError, ValueError) as error:
         raise InvalidConfigurationException(str(error)) from error
+
+
+def _sdk_credential(place: Place, credentials: Credentials) -> Any:
+    if credentials.account_key is not None:
+        return {"account_name": place.account, "account_key": str(credentials.account_key)}
+    return credentials.token if credentials.sas is None else str(credentials.sas)

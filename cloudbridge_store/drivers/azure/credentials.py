@@ -31,11 +31,6 @@ class Credentials:
     token: Any = field(default=None, repr=False)
     """Something with ``get_token(scope)``, as azure-identity has them."""
 
-    @property
-    def sdk(self) -> Any:
-        """What the SDK's clients take as ``credential``."""
-        return {"key": self.account_key, "sas": self.sas, "token": self.token, "anonymous": None}[self.kind]
-
 
 class AccessToken(NamedTuple):
     """A token and when it ends, in seconds since 1970; like azure-core's, which costs an import."""

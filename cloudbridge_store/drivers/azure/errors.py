@@ -63,6 +63,10 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
         (urllib3_errors.IncompleteRead, exceptions.IncompleteReadError, http.client.IncompleteRead),
         Meaning(ConnectionFailedError, "idempotent"),
     ),
+    (
+        (urllib3_errors.ProxySchemeUnknown, urllib3_errors.ProxySchemeUnsupported),
+        Meaning(InvalidRequestError, hint=_PROXY),
+    ),
     ((urllib3_errors.LocationValueError,), Meaning(InvalidRequestError, hint=_NAME)),
     (
         (
@@ -200,10 +204,14 @@ def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
     )
 
 
+_UNKNOWN = "Server failed to authenticate"
+"""How the sentence of ``AuthenticationFailed`` begins. Emulators say it under the code of what is not permitted."""
+
+
 def _meaning(said: Said) -> Meaning:
     if said.status == HTTPStatus.NOT_MODIFIED:
         return Meaning(NotModifiedError)  # the code is that of any condition
-    if said.code == "AuthenticationFailed":
+    if said.code == "AuthenticationFailed" or (said.code == "AuthorizationFailure" and _UNKNOWN in said.text):
         return _of_refused_signature(said)
     if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:
         return Meaning(CredentialsExpiredError, "auth", "The token is not accepted, or has expired: get a new one")

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import cached_property
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from cloudbridge_store.config import Settings
-from cloudbridge_store.drivers.azure.answers import Answer, Wire, raise_failure
+from cloudbridge_store.drivers.azure.answers import Answer, Wire
 from cloudbridge_store.drivers.azure.authorizing import authorizer
 from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, make_session, user_agent
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
@@ -34,9 +33,18 @@ class Service:
 
     :param identity: who asks.
     :param website: address of the account's static website, as far as it is known.
+    :param only: the one bucket that the credentials are for, where they are for one.
     """
 
-    def __init__(self, place: Place, identity: Credentials, settings: Settings, website: str | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        identity: Credentials,
+        settings: Settings,
+        *,
+        website: str | None = None,
+        only: str | None = None,
+    ) -> None:
         for package in _LOG_SECRETS:
             protect_loggers(package)
         self.place = place
@@ -44,6 +52,7 @@ class Service:
         self.identity = identity
         self.settings = settings
         self.website = website
+        self.only = only
         self.secure = place.url.startswith("https://")
         self._lock = threading.Lock()
         self._client: BlobServiceClient | None = None
@@ -111,16 +120,10 @@ class Service:
         sent = {"x-ms-version": API_VERSION, **(headers or {}), "x-ms-date": formatdate(usegmt=True)}
         sent["User-Agent"] = self._agent
         if method in ("PUT", "POST"):
-            sent["Content-Length"] = str(
-                0 if body is None else body.size if isinstance(body, SentStream) else len(body)
-            )
+            sent["Content-Length"] = str(body.size if isinstance(body, SentStream) else len(body or b""))
         target = self.sign(method, path, query, sent)
         answer = self._wire.send(method, target, sent, body)
-        refused = answer.status_code >= HTTPStatus.MULTIPLE_CHOICES
-        if refused or not stream:
-            answer.load()
-        if refused:
-            raise_failure(answer)
+        answer.judge(stream=stream)
         return answer
 
     def sign(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str]) -> str:

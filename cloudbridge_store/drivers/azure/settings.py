@@ -43,6 +43,9 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("azure_client_id", "client of a service principal, or of a managed identity"),
     _key("azure_secret", "secret of a service principal", "AZURE_CLIENT_SECRET", secret=True),
     _key("azure_tenant", "tenant of a service principal", "AZURE_TENANT_ID"),
+    _key(
+        "azure_container", "the one bucket that the credentials are for: it alone is listed, and authenticate() asks it"
+    ),
     _key("azure_anonymous", "send requests without a signature, for public buckets", kind=bool, default=False),
     _key(
         "azure_endpoint_url", "address of the account, where its name does not say it", "AZURE_STORAGE_SERVICE_ENDPOINT"
@@ -70,7 +73,8 @@ def make_service(config: Mapping[str, Any], settings: Settings) -> Service:
     identity = choose(config, parts)
     if identity.sas is not None:
         _refuse_odd_signature(identity.sas)
-    return Service(place, identity, settings, config["azure_website_url"])
+    website, only = config["azure_website_url"], config["azure_container"]
+    return Service(place, identity, settings, website=website, only=only)
 
 
 def _refuse_odd_signature(sas: str) -> None:

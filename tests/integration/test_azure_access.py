@@ -1,0 +1,280 @@
+"""Who may do what on Azure: signatures, tokens, public buckets, leases, archives, versions; on Azurite."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("azure.storage.blob")
+
+from azure.storage.blob import generate_container_sas
+from servers.azure_harnesses import AzuriteHarness, AzuriteTlsHarness, make_sas
+
+from cloudbridge_store import errors
+
+
+@pytest.fixture(scope="module")
+def harness(server):
+    with AzuriteHarness(server("azurite")) as harness:
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def provider(harness):
+    with harness.make_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def bucket(harness, provider):
+    bucket = harness.make_bucket(provider)
+    yield bucket
+    harness.remove_bucket(bucket)
+
+
+@pytest.fixture
+def by_sas(harness):
+    """Make a provider that has a signature and nothing else."""
+    made = []
+
+    def make(sas, **more):
+        made.append(harness.make_provider(azure_storage_key=None, azure_sas_token=sas, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def container_sas(harness, bucket):
+    """Sign for one container."""
+
+    def sign(permission, name=bucket.name):
+        expiry = datetime.now(UTC) + timedelta(hours=1)
+        one = harness.server
+        return generate_container_sas(one.account, name, account_key=one.key, permission=permission, expiry=expiry)
+
+    return sign
+
+
+# Signed URLs
+
+
+def test_a_url_ends(harness, bucket):
+    obj = bucket.objects.create("a").upload(b"content")
+    driver = obj.provider.session.driver
+    query = driver._signer.sign(bucket.name, "a", "r", -5)
+    answer = harness.get_url(f"{obj.public_url}?{query}")
+    assert (answer.status, b"content" in answer.body) == (403, False)
+
+
+def test_a_url_of_one_object_opens_no_other_name_of_it(harness, bucket):
+    """What the service makes of an address is not what was signed."""
+    bucket.objects.create("dir/a").upload(b"content")
+    url = bucket.objects.create("dir/a").generate_url()
+    for other in ("dir/./a", "dir//a", "x/../dir/a", "dir/a/", "dir/b"):
+        assert harness.get_url(url.replace("dir/a", other)).status in (400, 403, 404)
+
+
+def test_a_signed_put_stores_what_the_sender_says(harness, bucket):
+    signed = bucket.objects.create("a").sign("PUT")
+    assert signed.headers == {"x-ms-blob-type": "BlockBlob"}
+    answer = harness.send(signed, body=b"1", headers={"Content-Type": "x/y"})
+    assert answer.status == 201
+    assert bucket.objects.get("a").content_type == "x/y"
+
+
+def test_a_delegated_url_ends_too(server):
+    with AzuriteTlsHarness(server("azurite-tls")) as harness, harness.make_provider() as provider:
+        bucket = harness.make_bucket(provider)
+        obj = bucket.objects.create("a").upload(b"content")
+        assert harness.get_url(obj.generate_url(60)).body == b"content"
+        query = provider.session.driver._signer.sign(bucket.name, "a", "r", -5)
+        assert harness.get_url(f"{obj.public_url}?{query}").status == 403
+
+
+# Signatures as credentials
+
+
+def test_credentials_for_one_bucket(by_sas, container_sas, bucket):
+    sas = container_sas("rwdl")
+    with pytest.raises(errors.ProviderConnectionException, match="azure_container"):
+        by_sas(sas).authenticate()
+    provider = by_sas(sas, azure_container=bucket.name)
+    assert provider.authenticate()
+    [own] = provider.storage.buckets.list()
+    assert own.name == bucket.name
+    own.objects.create("a").upload(b"1")
+    assert [each.name for each in own.objects] == ["a"]
+    assert own.objects.get("a").content() == b"1"
+    with pytest.raises(errors.ProviderConnectionException):
+        list(own.sibling(f"{bucket.name}-x").objects)
+    with pytest.raises(errors.ProviderConnectionException):
+        by_sas(sas, azure_container=f"{bucket.name}-x").authenticate()
+    # What may not list may still be known.
+    assert by_sas(container_sas("r"), azure_container=bucket.name).authenticate()
+
+
+@pytest.mark.parametrize("kinds", ["o", "co", "sco"])
+def test_credentials_of_some_kinds_are_known(harness, by_sas, kinds):
+    assert by_sas(make_sas(harness.server, permission="r", kinds=kinds)).authenticate()
+
+
+def test_credentials_that_have_ended_are_not(harness, by_sas):
+    with pytest.raises(errors.ProviderConnectionException):
+        by_sas(make_sas(harness.server, seconds=-60)).authenticate()
+
+
+def test_a_wrong_key_is_not_known(harness):
+    with harness.make_provider(azure_storage_key="d3Jvbmc=") as provider, pytest.raises(errors.AuthenticationError):
+        provider.authenticate()
+
+
+def test_a_permission_that_is_missing(harness, by_sas, bucket):
+    bucket.objects.create("a").upload(b"1")
+    provider = by_sas(make_sas(harness.server, permission="rl"))
+    obj = provider.storage.buckets.get(bucket.name).objects.create("a")
+    assert obj.content() == b"1"
+    for call in (lambda: obj.upload(b"2"), obj.delete, lambda: obj.set_tags({"a": "1"})):
+        with pytest.raises(errors.PermissionDeniedError) as caught:
+            call()
+        assert "needs r to read" in str(caught.value)
+    assert bucket.objects.get("a").content() == b"1"
+
+
+def test_a_copy_by_a_signature(harness, by_sas, bucket):
+    provider = by_sas(make_sas(harness.server))
+    there = provider.storage.buckets.get(bucket.name)
+    obj = there.objects.create("a").upload(b"1", content_type="x/y", metadata={"m": "1"}, tags={"k": "v"})
+    copied = obj.copy_to(there, "b")
+    assert (copied.content(), copied.content_type, copied.metadata) == (b"1", "x/y", {"m": "1"})
+    assert copied.get_tags() == {"k": "v"}
+
+
+# Copies between accounts
+
+
+def test_a_copy_from_another_account(harness, bucket):
+    with harness.make_other_provider() as other:
+        source = other.storage.buckets.create(harness.bucket_name())
+        url = source.objects.create("ä b").upload(b"from afar", metadata={"m": "1"}).generate_url(60)
+        copied = bucket.objects.create("here").copy_from_url(url, metadata={"n": "2"})
+        assert (copied.content(), copied.metadata) == (b"from afar", {"n": "2"})
+        with pytest.raises(errors.StoreError) as caught:
+            bucket.objects.create("b").copy_from_url(urlsplit(url)._replace(query="").geturl())
+        assert not isinstance(caught.value, errors.NotFoundError)
+        source.delete(delete_contents=True)
+    assert [each.name for each in bucket.objects] == ["here"]
+
+
+# Versions and snapshots
+
+
+def test_snapshots_are_versions(bucket):
+    client = bucket.provider.native.get_blob_client(bucket.name, "dir/a")
+    obj = bucket.objects.create("dir/a").upload(b"first", content_type="x/y")
+    client.create_snapshot()
+    obj.upload(b"the second")
+    client.create_snapshot()
+    obj.upload(b"3")
+    bucket.objects.create("dir/b").upload(b"other")
+    now, second, first = obj.versions()
+    assert [each.is_latest for each in (now, second, first)] == [True, False, False]
+    assert [each.content() for each in (now, second, first)] == [b"3", b"the second", b"first"]
+    assert (now.version, first.version.startswith("snapshot:")) == (None, True)
+    assert (first.size, first.content_type, first.read_range(1, 2)) == (5, "x/y", b"ir")
+    again = bucket.objects.get("dir/a", version=second.version)
+    assert (again.content(), again.version) == (b"the second", second.version)
+    assert first.restore_version().content() == b"first"
+    second.delete()
+    assert [each.content() for each in obj.versions()] == [b"first", b"first"]
+    obj.delete()
+    assert [each.name for each in bucket.objects.versions()] == ["dir/b"]
+
+
+def test_pages_of_versions(bucket):
+    keys = ["a", "b/1", "b/2", "🗃", "\uffee"]
+    for key in keys:
+        client = bucket.provider.native.get_blob_client(bucket.name, key)
+        for number in range(3):
+            bucket.objects.create(key).upload(str(number))
+            client.create_snapshot()
+        bucket.objects.create(key).upload(b"now")
+    driver = bucket.provider.session.driver
+    for limit in (1, 3, 4, 7, 100):
+        seen, token = [], None
+        while True:
+            page = driver.list_versions(bucket.name, limit=limit, token=token)
+            assert len(page.items) <= limit
+            seen += [(each.info.key, each.info.version or "~") for each in page.items]
+            token = page.token
+            if token is None:
+                break
+        assert [key for key, _ in seen] == [key for key in keys for _ in range(4)]
+        assert all([version for other, version in seen if other == key] == sorted(
+            {version for other, version in seen if other == key}, reverse=True) for key in keys)  # fmt: skip
+    assert [each.name for each in bucket.objects.versions("b/1")] == ["b/1"] * 4
+
+
+# What stands in the way
+
+
+def test_an_archived_object_is_not_read(bucket):
+    obj = bucket.objects.create("a").upload(b"1", storage_class="Archive")
+    with pytest.raises(errors.ArchivedError):
+        obj.content()
+    obj.set_storage_class("Hot")
+    assert (obj.content(), obj.storage_class) == (b"1", "Hot")
+
+
+def test_a_leased_object_is_kept(bucket):
+    obj = bucket.objects.create("a").upload(b"1")
+    lease = bucket.provider.native.get_blob_client(bucket.name, "a").acquire_lease()
+    for call in (
+        lambda: obj.upload(b"2"),
+        obj.delete,
+        lambda: bucket.objects.create("b").upload(b"2").copy_to(bucket, "a"),
+    ):
+        with pytest.raises(errors.LockedError):
+            call()
+    assert obj.content() == b"1"
+    obj.upload(b"2", extra={"x-ms-lease-id": lease.id})
+    assert obj.content() == b"2"
+    lease.release()
+    obj.upload(b"3")
+
+
+# Public buckets and the website
+
+
+def test_public_access_leaves_the_policies(bucket):
+    from azure.storage.blob import AccessPolicy
+
+    container = bucket.provider.native.get_container_client(bucket.name)
+    container.set_container_access_policy({"readers": AccessPolicy(permission="r", expiry="2030-01-01T00:00:00Z")})
+    bucket.make_public()
+    found = container.get_container_access_policy()
+    assert (found["public_access"], [each.id for each in found["signed_identifiers"]]) == ("blob", ["readers"])
+    bucket.make_private()
+    found = container.get_container_access_policy()
+    assert (found["public_access"], [each.id for each in found["signed_identifiers"]]) == (None, ["readers"])
+
+
+def test_the_account_has_one_website(harness):
+    url = "https://anaccount.z6.web.core.windows.net"
+    with harness.make_provider(azure_website_url=url) as provider:
+        bucket = harness.make_bucket(provider)
+        with pytest.raises(errors.UnsupportedOperationError, match=r"\$web"):
+            bucket.enable_website("index.html")
+        site = bucket.sibling("$web")
+        cors = provider.native.get_service_properties()["cors"]
+        assert site.enable_website("index.html", "404.html") == url
+        found = provider.native.get_service_properties()
+        assert (found["static_website"].enabled, found["static_website"].index_document) == (True, "index.html")
+        assert (found["static_website"].error_document404_path, found["cors"]) == ("404.html", cors)
+        site.disable_website()
+        assert not provider.native.get_service_properties()["static_website"].enabled
+        harness.remove_bucket(bucket)

@@ -1,0 +1,174 @@
+"""Who asks: which credentials count, and which contradict each other."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("azure.storage.blob")
+
+from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store.drivers.azure.credentials import AccessToken, GivenToken, TokenKeeper
+from cloudbridge_store.errors import InvalidConfigurationException
+
+KEY, OTHER = "YSBrZXk=", "b3RoZXI="
+SAS = "sv=2021-12-02&sig=abc%3D"
+CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=account1;AccountKey={OTHER};EndpointSuffix=core.windows.net"
+PRINCIPAL = {"azure_client_id": "client", "azure_secret": "geheim", "azure_tenant": "tenant"}
+
+
+def identity(**config):
+    given = {"azure_storage_account": "account1", **config}
+    return CloudProviderFactory().create_provider("azure", given).session.driver._service.identity
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"azure_storage_key": KEY}, "key"),
+        ({"azure_connection_string": CONNECTION}, "key"),
+        ({"azure_connection_string": f"AccountName=account1;SharedAccessSignature=?{SAS}"}, "sas"),
+        ({"azure_sas_token": f"?{SAS}"}, "sas"),
+        ({"azure_access_token": "ey.token"}, "token"),
+        ({"azure_access_token": GivenToken("ey.token")}, "token"),
+        ({"azure_anonymous": True}, "anonymous"),
+    ],
+)
+def test_each_kind(config, kind):
+    found = identity(**config)
+    assert found.kind == kind
+    assert "sig=" not in repr(found)
+    assert found.sas in (None, SAS)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"AZURE_STORAGE_CONNECTION_STRING": CONNECTION, "AZURE_STORAGE_KEY": KEY}, ("key", OTHER)),
+        ({"AZURE_STORAGE_KEY": KEY, "AZURE_STORAGE_SAS_TOKEN": SAS, "AZURE_ACCESS_TOKEN": "t"}, ("key", KEY)),
+        ({"AZURE_STORAGE_SAS_TOKEN": SAS, "AZURE_ACCESS_TOKEN": "t", "AZURE_ANONYMOUS": "true"}, ("sas", None)),
+        ({"AZURE_STORAGE_ACCESS_TOKEN": "t", "AZURE_ANONYMOUS": "true"}, ("token", None)),
+        ({"AZURE_ANONYMOUS": "true"}, ("anonymous", None)),
+    ],
+)
+def test_order_within_the_environment(monkeypatch, variables, expected):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = identity()
+    assert (found.kind, found.account_key) == expected
+
+
+def test_what_is_given_beats_the_environment(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION)
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+    assert identity(azure_sas_token=SAS).kind == "sas"
+    assert identity(azure_anonymous=True).kind == "anonymous"
+
+
+def test_the_environment_names_the_account(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "account7")
+    service = CloudProviderFactory().create_provider("azure", {"azure_storage_key": KEY}).session.driver._service
+    assert (service.account, service.place.url) == ("account7", "https://account7.blob.core.windows.net")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"azure_storage_key": KEY, "azure_sas_token": SAS},
+        {"azure_storage_key": KEY, "azure_connection_string": CONNECTION},
+        {"azure_sas_token": SAS, "azure_access_token": "t"},
+        {"azure_storage_key": KEY, "azure_anonymous": True},
+        {"azure_storage_key": KEY, **PRINCIPAL},
+    ],
+)
+def test_what_contradicts(config):
+    with pytest.raises(InvalidConfigurationException, match="contradict") as caught:
+        identity(**config)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"azure_storage_key": "not base64!"}, "base64"),
+        ({"azure_sas_token": "nothing signed"}, "azure_sas_token"),
+        ({"azure_access_token": 7}, "get_token"),
+        ({"azure_secret": "geheim", "azure_client_id": "client"}, "come together"),
+        ({"azure_connection_string": "nonsense"}, "azure_connection_string"),
+        ({"azure_connection_string": CONNECTION, "azure_storage_account": "another"}, "another"),
+    ],
+)
+def test_what_is_no_credential(config, said):
+    with pytest.raises(InvalidConfigurationException, match=said) as caught:
+        identity(**config)
+    assert "geheim" not in str(caught.value)
+
+
+def test_service_principal():
+    from azure.identity import ClientSecretCredential
+
+    found = identity(**PRINCIPAL)
+    assert (found.kind, type(found.token)) == ("token", ClientSecretCredential)
+    assert (found.token._tenant_id, found.token._client_id) == ("tenant", "client")
+    assert "geheim" not in repr(found)
+    # CloudBridge's configurations may have both; there the token counts too.
+    assert isinstance(identity(azure_access_token="t", **PRINCIPAL).token, GivenToken)
+
+
+def test_the_chain_of_this_machine(monkeypatch):
+    from azure import identity as azure_identity
+
+    made = []
+    monkeypatch.setattr(azure_identity, "DefaultAzureCredential", lambda **named: made.append(named) or GivenToken("t"))
+    assert identity().kind == "token"
+    assert identity(azure_client_id="client").kind == "token"
+    assert made == [{}, {"managed_identity_client_id": "client", "workload_identity_client_id": "client"}]
+
+
+def test_without_azure_identity_the_message_says_what_to_install():
+    program = (
+        "import sys; sys.modules['azure.identity'] = None\n"
+        "from cloudbridge_store import CloudProviderFactory as F\n"
+        "from cloudbridge_store.errors import MissingDependencyError\n"
+        "F().create_provider('azure', {'azure_storage_account': 'account1', 'azure_storage_key': 'YQ=='})\n"
+        "try: F().create_provider('azure', {'azure_storage_account': 'account1'})\n"
+        "except MissingDependencyError as error: print(error)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    assert "cloudbridge-store[azure]" in done.stdout
+
+
+class Counting:
+    def __init__(self, seconds):
+        self.asked = []
+        self.seconds = seconds
+
+    def get_token(self, *scopes):
+        self.asked.append(scopes)
+        return AccessToken(f"t{len(self.asked)}", int(time.time()) + self.seconds)
+
+
+def test_a_token_is_kept_while_it_is_good():
+    credential = Counting(3600)
+    keeper = TokenKeeper(credential)
+    assert [keeper.get(), keeper.get()] == ["t1", "t1"]
+    assert credential.asked == [("https://storage.azure.com/.default",)]
+    assert keeper.renew()
+    assert keeper.get() == "t2"
+    assert "t2" not in repr(keeper.get())
+
+
+def test_a_token_that_ends_soon_is_not_used():
+    keeper = TokenKeeper(Counting(200))
+    assert [keeper.get(), keeper.get()] == ["t1", "t2"]
+
+
+def test_a_given_token_is_not_renewed():
+    keeper = TokenKeeper(GivenToken("t"))
+    assert keeper.renew() is False
+    assert keeper.get() == "t"

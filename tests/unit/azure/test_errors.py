@@ -1,0 +1,207 @@
+"""What the exceptions of azure-core, of the connection, and the service's codes mean."""
+
+import http.client
+import re
+import ssl
+
+import pytest
+
+pytest.importorskip("azure.storage.blob")
+
+from azure.core import exceptions
+from azure.storage.blob import StorageErrorCode
+from urllib3 import exceptions as urllib3_errors
+
+from cloudbridge_store import errors
+from cloudbridge_store.drivers.azure.codes import BY_CODE
+from cloudbridge_store.drivers.azure.errors import classify, item_error
+from cloudbridge_store.errors import StoreError
+
+ANSWERS = [
+    ("BlobNotFound", 404, errors.ObjectNotFoundError, "no"),
+    ("ContainerNotFound", 404, errors.BucketNotFoundError, "no"),
+    ("ContainerAlreadyExists", 409, errors.DuplicateResourceException, "no"),
+    ("ContainerBeingDeleted", 409, errors.BeingDeletedError, "always"),
+    ("BlobAlreadyExists", 409, errors.PreconditionFailedError, "no"),
+    ("ConditionNotMet", 412, errors.PreconditionFailedError, "no"),
+    ("ConditionNotMet", 304, errors.NotModifiedError, "no"),
+    ("LeaseIdMissing", 412, errors.LockedError, "no"),
+    ("BlobImmutableDueToPolicy", 409, errors.LockedError, "no"),
+    ("BlobArchived", 409, errors.ArchivedError, "no"),
+    ("BlobBeingRehydrated", 409, errors.ArchivedError, "no"),
+    ("AuthenticationFailed", 403, errors.AuthenticationError, "no"),
+    ("InvalidAuthenticationInfo", 401, errors.CredentialsExpiredError, "auth"),
+    ("AuthorizationPermissionMismatch", 403, errors.PermissionDeniedError, "no"),
+    ("AuthorizationResourceTypeMismatch", 403, errors.PermissionDeniedError, "no"),
+    ("AccountIsDisabled", 403, errors.PermissionDeniedError, "no"),
+    ("Md5Mismatch", 400, errors.IntegrityError, "always"),
+    ("InvalidRange", 416, errors.InvalidRangeError, "no"),
+    ("InvalidResourceName", 400, errors.InvalidRequestError, "no"),
+    ("RequestBodyTooLarge", 413, errors.QuotaExceededError, "no"),
+    ("ServerBusy", 503, errors.ThrottledError, "idempotent"),
+    ("TooManyRequests", 429, errors.ThrottledError, "always"),
+    ("OperationTimedOut", 500, errors.OperationTimeoutError, "idempotent"),
+    ("InternalError", 500, errors.ServiceUnavailableError, "idempotent"),
+    ("SomethingNew", 400, errors.InvalidRequestError, "no"),
+    ("SomethingNew", 403, errors.PermissionDeniedError, "no"),
+    ("SomethingNew", 404, errors.NotFoundError, "no"),
+    ("SomethingNew", 409, errors.ConflictError, "no"),
+    ("SomethingNew", 503, errors.ServiceUnavailableError, "idempotent"),
+    ("", 404, errors.NotFoundError, "no"),
+]
+LOCAL = [
+    (urllib3_errors.NameResolutionError("host", None, OSError()), errors.ConnectionFailedError, "always"),
+    (urllib3_errors.NewConnectionError(None, "refused"), errors.ConnectionFailedError, "always"),
+    (urllib3_errors.ConnectTimeoutError(), errors.OperationTimeoutError, "always"),
+    (urllib3_errors.ReadTimeoutError(None, "/", "x"), errors.OperationTimeoutError, "idempotent"),
+    (urllib3_errors.ProtocolError("x"), errors.ConnectionFailedError, "idempotent"),
+    (urllib3_errors.ProxyError("x", OSError()), errors.ConnectionFailedError, "always"),
+    (urllib3_errors.IncompleteRead(1, 2), errors.ConnectionFailedError, "idempotent"),
+    (http.client.BadStatusLine("x"), errors.ConnectionFailedError, "idempotent"),
+    (TimeoutError(), errors.OperationTimeoutError, "idempotent"),
+    (ConnectionResetError(), errors.ConnectionFailedError, "idempotent"),
+    (ssl.SSLCertVerificationError("x"), errors.CertificateError, "no"),
+    (urllib3_errors.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"), errors.CertificateError, "no"),
+    (urllib3_errors.SSLError("[SSL: WRONG_VERSION_NUMBER]"), errors.ConnectionFailedError, "no"),
+    (urllib3_errors.SSLError("EOF"), errors.ConnectionFailedError, "idempotent"),
+    (exceptions.ServiceRequestError("x"), errors.ConnectionFailedError, "idempotent"),
+    (exceptions.ServiceResponseError("x"), errors.ConnectionFailedError, "idempotent"),
+    (exceptions.ServiceRequestTimeoutError("x"), errors.OperationTimeoutError, "always"),
+    (exceptions.ServiceResponseTimeoutError("x"), errors.OperationTimeoutError, "idempotent"),
+    (exceptions.ClientAuthenticationError("no identity"), errors.AuthenticationError, "no"),
+    (exceptions.AzureError("x"), errors.ProviderInternalException, "no"),
+]
+
+
+class Response:
+    def __init__(self, status, code="", body="", **headers):
+        named = {"x-ms-error-code": code} if code else {}
+        self.status_code, self.reason = status, ""
+        self.headers = {"x-ms-request-id": "R1", **named, **headers}
+        self.body = body
+
+    def text(self):
+        return self.body
+
+
+def answered(status, code="", body="", **headers):
+    error = exceptions.HttpResponseError(message="said so")
+    error.response, error.status_code = Response(status, code, body, **headers), status
+    return error
+
+
+@pytest.mark.parametrize(("code", "status", "kind", "retry"), ANSWERS)
+def test_answer(code, status, kind, retry):
+    failure = classify(answered(status, code))
+    assert (failure.error, failure.retry) == (kind, retry)
+    assert (failure.status, failure.code, failure.request_id) == (status, code or None, "R1")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "retry"),
+    [
+        ("Signature did not match. String to sign used was", errors.AuthenticationError, "no"),
+        ("Signed expiry time [Sat] must be after signed start time", errors.CredentialsExpiredError, "auth"),
+        ("Signature not valid in the specified time frame: Start", errors.CredentialsExpiredError, "auth"),
+        ("Request date header too old: 'Sat, 21 Nov 2026 11:00:00 GMT'", errors.ClockSkewError, "no"),
+        ("Lifetime validation failed. The token is expired.", errors.CredentialsExpiredError, "auth"),
+    ],
+)
+def test_the_document_tells_why_a_signature_was_refused(body, kind, retry):
+    failure = classify(answered(403, "AuthenticationFailed", f"<AuthenticationErrorDetail>{body}", date="Sat"))
+    assert (failure.error, failure.retry) == (kind, retry)
+    assert failure.hint
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 400, 403, 404, 405])
+def test_somebody_else_answered(status):
+    error = answered(status)
+    error.response.headers = {}
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (errors.ForeignAnswerError, "no")
+    assert "azure_endpoint_url" in failure.hint
+
+
+@pytest.mark.parametrize(("error", "kind", "retry"), LOCAL, ids=lambda each: type(each).__name__)
+def test_what_is_no_answer(error, kind, retry):
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (kind, retry)
+    assert failure.reason
+
+
+def test_what_others_wrap_is_found():
+    refused = urllib3_errors.NameResolutionError("host", None, OSError())
+    retries = urllib3_errors.MaxRetryError(None, "/", refused)
+    for error in (retries, exceptions.ServiceRequestError(retries, error=retries)):
+        failure = classify(error)
+        assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
+        assert "azure_storage_account" in failure.hint
+
+
+def test_what_is_nobodys():
+    for error in (ValueError("x"), OSError("x"), KeyError("x"), StopIteration()):
+        assert classify(error) is None
+
+
+def test_a_reason_has_no_signature():
+    error = urllib3_errors.ProtocolError("https://a.blob.core.windows.net/c/k?sv=1&sig=geheim failed")
+    assert "geheim" not in classify(error).reason
+    error = answered(403, "AuthorizationFailure")
+    error.message = "https://a.blob.core.windows.net/c/k?sv=1&sig=geheim"
+    assert "geheim" not in classify(error).reason
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("0.5", 0.5), ("soon", None), ("-1", 0.0)])
+def test_retry_after(header, seconds):
+    assert classify(answered(503, "ServerBusy", **{"Retry-After": header})).retry_after == seconds
+
+
+def test_retry_after_in_milliseconds():
+    assert classify(answered(503, "ServerBusy", **{"x-ms-retry-after-ms": "250"})).retry_after == 0.25
+
+
+OTHER_SERVICES = re.compile(
+    "Share|^ContainerQuota|^SourcePath|^LeaseNameMismatch|^LeaseIsAlreadyBroken|^ContentLengthMust|^InvalidSourceOr"
+)
+"""Codes of Azure Files and Data Lake, which the SDK's list also has."""
+
+
+@pytest.mark.parametrize("code", sorted({code.value for code in StorageErrorCode}))
+def test_every_code_of_the_sdk_has_a_meaning(code):
+    assert code in BY_CODE or code == "AuthenticationFailed" or OTHER_SERVICES.search(code)
+
+
+TESTED_ABOVE = (http.client.IncompleteRead, urllib3_errors.InvalidChunkLength, exceptions.ODataV4Error)
+"""They cannot be made without more."""
+
+
+def exception_classes():
+    found = {kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    found |= {kind for kind in vars(urllib3_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    other = {kind for kind in found if issubclass(kind, (Warning, *TESTED_ABOVE)) or kind.__module__ == "email.errors"}
+    return sorted(found - other - {Exception, TimeoutError}, key=lambda kind: f"{kind.__module__}.{kind.__name__}")
+
+
+@pytest.mark.parametrize("kind", exception_classes(), ids=lambda kind: kind.__name__)
+def test_every_exception_has_a_meaning(kind):
+    error = kind.__new__(kind)
+    Exception.__init__(error, "said so")
+    failure = classify(error)
+    bare = failure is None or failure.error in (StoreError, errors.ProviderInternalException)
+    assert bare is (kind.__name__ in WITHOUT_MEANING), failure
+
+
+_MISUSE = "how the SDK is called is broken: nothing that a user could do about it"
+WITHOUT_MEANING = {
+    "AzureError": "the root of all others",
+    "HttpResponseError": "without an answer it says nothing",
+    **dict.fromkeys(("StreamConsumedError", "StreamClosedError", "ResponseNotReadError"), _MISUSE),
+    **dict.fromkeys(("ResourceExistsError", "ResourceNotFoundError"), "without an answer they say nothing"),
+    **dict.fromkeys(("ResourceModifiedError", "ResourceNotModifiedError"), "without an answer they say nothing"),
+    "BackgroundTaskException": _MISUSE,
+}
+
+
+def test_an_item_of_a_batch():
+    error = item_error(403, "AuthorizationPermissionMismatch", "may not", "b", "k")
+    assert (type(error), error.bucket, error.key) == (errors.PermissionDeniedError, "b", "k")

@@ -1,0 +1,382 @@
+"""Requests as they are on the wire, and answers that no emulator gives."""
+
+import base64
+import hashlib
+from contextlib import closing
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+pytest.importorskip("azure.storage.blob")
+
+from azure.core.exceptions import HttpResponseError
+
+from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.drivers.base import Encryption, PutOptions, ReadOptions
+from cloudbridge_store.drivers.metadata import decode_value
+from cloudbridge_store.errors import (
+    ArchivedError,
+    BeingDeletedError,
+    BucketNotEmptyError,
+    BucketNotFoundError,
+    ConnectionFailedError,
+    ForeignAnswerError,
+    IntegrityError,
+    InvalidRequestError,
+    LockedError,
+    PermissionDeniedError,
+    ThrottledError,
+)
+
+ANSWERED = {"x-ms-request-id": "R1", "x-ms-version": "2021-12-02"}
+STORED = {**ANSWERED, "ETag": '"0x1"', "Last-Modified": "Sat, 21 Nov 2026 12:00:00 GMT"}
+SOMEBODY = {"x-ms-request-id": None}
+CREATED = (201, STORED, b"")
+KEY = base64.b64encode(b"k").decode()
+
+
+def refused(status, code, **headers):
+    body = (
+        f'\ufeff<?xml version="1.0"?><Error><Code>{code}</Code><Message>said &amp; so\nRequestId:R1</Message></Error>'
+    )
+    return status, {**ANSWERED, "x-ms-error-code": code, "Content-Type": "application/xml", **headers}, body.encode()
+
+
+def listed(*names, marker="", prefixes=()):
+    entry = (
+        "<Blob>{}<Properties><Last-Modified>Sat, 21 Nov 2026 12:00:00 GMT</Last-Modified><Etag>0x1</Etag>"
+        "<Content-Length>1</Content-Length><AccessTier>Cool</AccessTier></Properties></Blob>"
+    )
+    blobs = "".join(entry.format(name if name.startswith("<") else f"<Name>{name}</Name>") for name in names)
+    rolled = "".join(f"<BlobPrefix><Name>{name}</Name></BlobPrefix>" for name in prefixes)
+    text = f"<EnumerationResults><Blobs>{blobs}{rolled}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
+    return 200, ANSWERED, f'<?xml version="1.0" encoding="utf-8"?>{text}'.encode()
+
+
+def query_of(asked):
+    return {name: values[0] for name, values in parse_qs(urlsplit(asked.path).query, keep_blank_values=True).items()}
+
+
+def test_put_says_all_in_one_request(play):
+    driver, script = play(lambda asked: CREATED)
+    options = PutOptions(
+        content_type="text/plain",
+        headers={"cache_control": "no-store"},
+        metadata={"a-b": "ü", "x_x002d_": "1"},
+        tags={"k": "a b/c"},
+        storage_class="Cool",
+        if_none_match="*",
+        extra={"x-ms-lease-id": "L"},
+    )
+    stored = driver.put_object("bucket", "a b/ü", BytesBody(b"content"), options)
+    digest = hashlib.md5(b"content").digest()
+    assert (stored.etag, stored.checksums) == ("0x1", {"md5": digest.hex()})
+    [asked] = script.asked
+    assert (asked.method, asked.path, asked.body) == ("PUT", "/account1/bucket/a%20b/%C3%BC", b"content")
+    expected = {
+        "content-md5": base64.b64encode(digest).decode(),
+        "x-ms-blob-content-md5": base64.b64encode(digest).decode(),
+        "x-ms-blob-type": "BlockBlob",
+        "x-ms-blob-content-type": "text/plain",
+        "x-ms-blob-cache-control": "no-store",
+        "x-ms-access-tier": "Cool",
+        "x-ms-tags": "k=a%20b%2Fc",
+        "x-ms-lease-id": "L",
+        "if-none-match": "*",
+        "content-length": "7",
+    }
+    assert expected.items() <= asked.headers.items()
+    assert decode_value(asked.headers["x-ms-meta-a_x002d_b"]) == "ü"
+    assert asked.headers["x-ms-meta-x_x005f_x002d_"] == "1"
+    assert asked.headers["authorization"].startswith("SharedKey account1:")
+
+
+def test_a_signature_is_part_of_every_query(play):
+    driver, script = play(lambda asked: CREATED, azure_sas_token="?sv=2021-12-02&sig=a%2Bb")
+    driver.put_object("bucket", "a", BytesBody(b""), PutOptions())
+    driver.start_upload("bucket", "a", PutOptions())
+    assert [query_of(each)["sig"] for each in script.asked] == ["a+b", "a+b"]
+    assert all("authorization" not in each.headers for each in script.asked)
+
+
+def test_a_token_is_a_header(play):
+    driver, script = play(lambda asked: CREATED, azure_access_token="ey.t")
+    driver.put_object("bucket", "a", BytesBody(b""), PutOptions())
+    assert script.asked[0].headers["authorization"] == "Bearer ey.t"
+
+
+def test_nobodys_requests_have_no_signature(play):
+    driver, script = play(lambda asked: CREATED, azure_anonymous=True)
+    driver.head_bucket("bucket")
+    assert "authorization" not in script.asked[0].headers
+
+
+def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text("default login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    driver, script = play(lambda asked: CREATED)
+    driver.put_object("bucket", "a", BytesBody(b""), PutOptions())
+    driver.native.get_container_client("bucket").create_container()
+    assert [each.headers["authorization"].split(":")[0] for each in script.asked] == ["SharedKey account1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "hint"),
+    [
+        (refused(503, "ServerBusy"), ThrottledError, ""),
+        (refused(409, "BlobArchived"), ArchivedError, "storage class"),
+        (refused(412, "LeaseIdMissing"), LockedError, "lease"),
+        (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
+        (refused(400, "Md5Mismatch"), IntegrityError, ""),
+        ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
+        ((200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"), ForeignAnswerError, "azure_endpoint_url"),
+        ((403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"), ForeignAnswerError, "azure_endpoint_url"),
+    ],
+)
+def test_refusals(play, answer, kind, hint):
+    driver, script = play(lambda asked: answer)
+    with pytest.raises(Exception) as caught:
+        driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions())
+    failure = driver.classify(caught.value)
+    assert failure.error is kind
+    assert hint in f"{failure.hint}{getattr(caught.value, 'hint', '')}"
+    assert len(script.asked) == 1  # no retries, no redirects
+
+
+def test_the_reason_is_one_line(play):
+    driver, _ = play(lambda asked: refused(409, "BlobArchived"))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.get_object("bucket", "a", ReadOptions())
+    assert driver.classify(caught.value).reason == "said & so"
+
+
+def test_a_bucket_being_deleted_is_waited_for(play):
+    answers = [refused(409, "ContainerBeingDeleted"), refused(409, "ContainerBeingDeleted"), CREATED]
+    driver, script = play(lambda asked: answers.pop(0))
+    config = {
+        "azure_endpoint_url": f"{script.url}/account1",
+        "azure_storage_account": "account1",
+        "azure_storage_key": KEY,
+    }
+    with CloudProviderFactory().create_provider("azure", config) as provider:
+        provider.session._sleep = lambda seconds: None
+        assert provider.storage.buckets.create("bucket").name == "bucket"
+    assert len(script.asked) == 3
+    assert driver.classify(BeingDeletedError()).error is BeingDeletedError
+
+
+def test_a_bucket_with_objects_is_not_deleted(play):
+    pages = [listed(marker="m"), listed("a")]
+    driver, script = play(lambda asked: pages.pop(0))
+    with pytest.raises(BucketNotEmptyError):
+        driver.delete_bucket("bucket")
+    assert [each.method for each in script.asked] == ["GET", "GET"]
+    assert query_of(script.asked[1])["marker"] == "m"
+
+
+@pytest.mark.parametrize("bucket", ["", ".", "..", "a", "a/b", "A", "a" * 64, "ab%2f", "a?b", "a--b"])
+def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
+    driver, script = play(lambda asked: CREATED)
+    with pytest.raises(BucketNotFoundError):
+        driver.head_object(bucket, "a")
+    assert script.asked == []
+
+
+def test_two_hyphens_are_refused(make):
+    with pytest.raises(InvalidRequestError, match="two hyphens"):
+        make().create_bucket("a--b")
+
+
+@pytest.mark.parametrize("key", ["a\\b", "a.", "a./b", "...", "../a", "a/./b", "/".join("a" * 255)])
+def test_keys_that_would_become_others_are_refused(make, key):
+    assert make().refuse_key(key)
+    assert make().refuse_key(key.replace("\\", "").replace(".", "").replace("a/a", "a")) is None
+
+
+# Reading
+
+
+def content(body, status=200, **headers):
+    return status, {**STORED, "Content-Type": "text/plain", **headers}, body
+
+
+def test_get_is_one_request_with_the_range(play):
+    answer = content(
+        b"345", 206, **{"Content-Range": "bytes 3-5/10", "x-ms-blob-content-md5": "YWI=", "Content-MD5": "YWM="}
+    )
+    driver, script = play(lambda asked: answer)
+    download = driver.get_object("bucket", "a", ReadOptions(3, 6, if_match="0x1"))
+    with closing(download.stream) as stream:
+        assert (download.start, download.length, download.info.size) == (3, 3, 10)
+        assert download.info.checksums == {"md5": b"ab".hex()}
+        assert stream.read(10) == b"345"
+    assert [(each.headers["x-ms-range"], each.headers["if-match"]) for each in script.asked] == [("bytes=3-5", '"0x1"')]
+
+
+@pytest.mark.parametrize("told", ["bytes 3-6/10", "nonsense", None])
+def test_a_range_that_is_not_what_is_sent(play, told):
+    driver, _ = play(lambda asked: content(b"345", 206, **{"Content-Range": told}))
+    with pytest.raises((IntegrityError, ForeignAnswerError)):
+        driver.get_object("bucket", "a", ReadOptions(3, 6))
+
+
+def test_content_is_not_unpacked(play):
+    driver, _ = play(lambda asked: content(b"packed", **{"Content-Encoding": "gzip"}))
+    download = driver.get_object("bucket", "a", ReadOptions())
+    assert download.stream.read(100) == b"packed"
+    assert download.info.headers == {"content_encoding": "gzip"}
+
+
+def test_truncated_content(play):
+    driver, _ = play(lambda asked: content(b"short", **{"Content-Length": "10", "Connection": "close"}))
+    stream = driver.get_object("bucket", "a", ReadOptions()).stream
+    buffer = memoryview(bytearray(10))
+    with closing(stream), pytest.raises(ConnectionFailedError):
+        while stream.readinto(buffer):
+            pass
+
+
+def test_a_customers_key_goes_with_every_request(play):
+    driver, script = play(lambda asked: content(b"", **{"Content-Length": "0"}) if asked.method == "GET" else CREATED)
+    key = bytes(range(32))
+    options = PutOptions(encryption=Encryption.customer(key))
+    driver.put_object("bucket", "a", BytesBody(b""), options)
+    upload_id = driver.start_upload("bucket", "b", options)
+    driver.upload_part("bucket", "b", upload_id, 1, BytesBody(b"1"), options)
+    driver.get_object("bucket", "a", ReadOptions(customer_key=key)).stream.close()
+    assert len(script.asked) == 4
+    for asked in script.asked:
+        assert base64.b64decode(asked.headers["x-ms-encryption-key"]) == key
+        assert base64.b64decode(asked.headers["x-ms-encryption-key-sha256"]) == hashlib.sha256(key).digest()
+        assert asked.headers["x-ms-encryption-algorithm"] == "AES256"
+
+
+def test_a_customers_key_is_not_sent_in_the_clear(make, play):
+    driver, _ = play(lambda asked: CREATED)
+    assert "customer" not in driver.capabilities.encryption
+    assert "customer" in make().capabilities.encryption
+
+
+# Listings
+
+
+def test_names_that_xml_cannot_hold(play):
+    driver, _ = play(lambda asked: listed('<Name Encoded="true">a%01%EF%BF%BF</Name>', "a%20b"))
+    page = driver.list_objects("bucket")
+    assert [each.key for each in page.items] == ["a\x01\uffff", "a%20b"]
+    assert page.items[0].storage_class == "Cool"
+
+
+def test_a_listing_begins_at_a_name(play):
+    driver, script = play(lambda asked: listed("b", "c"))
+    page = driver.list_objects("bucket", start_after="b")
+    assert [each.key for each in page.items] == ["c"]  # the service begins with the name itself
+    assert query_of(script.asked[0])["startFrom"] == "b"
+    assert script.asked[0].headers["x-ms-version"] > "2026"
+
+
+def test_a_service_that_cannot_begin_at_a_name(play):
+    def answer(asked):
+        if "startFrom" in query_of(asked):
+            return refused(400, "InvalidHeaderValue")
+        return listed("a", "b", marker="m") if "marker" not in query_of(asked) else listed("c")
+
+    driver, script = play(answer)
+    page = driver.list_objects("bucket", start_after="b")
+    assert (list(page.items), page.token) == ([], "m")
+    assert [each.key for each in driver.list_objects("bucket", start_after="b", token="m").items] == ["c"]
+    assert ["startFrom" in query_of(each) for each in script.asked] == [True, False, False]
+
+
+def test_a_prefix_that_the_start_is_in(play):
+    def answer(asked):
+        if query_of(asked).get("delimiter"):
+            return listed(prefixes=["a/", "b/", "c/"])
+        return listed("b/1", "b/2")
+
+    driver, _ = play(answer)
+    assert driver.list_objects("bucket", delimiter="/", start_after="b/1").prefixes == ["b/", "c/"]
+    assert driver.list_objects("bucket", delimiter="/", start_after="b/2").prefixes == ["c/"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]><EnumerationResults/>",
+        b"<html/>",
+        b"nonsense",
+        b"",
+        b"<EnumerationResults/>",
+        b"\xff",
+    ],
+)
+def test_what_is_no_listing(play, body):
+    driver, _ = play(lambda asked: (200, ANSWERED, body))
+    with pytest.raises(ForeignAnswerError):
+        driver.list_objects("bucket")
+
+
+# Batches
+
+
+def parts(*answers):
+    text = ""
+    for number, (status, code) in enumerate(answers):
+        said = f"x-ms-error-code: {code}\r\n" if code else ""
+        text += f"--b\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status} x\r\n{said}\r\n\r\n"
+    return 202, {**ANSWERED, "Content-Type": "multipart/mixed; boundary=b"}, f"{text}--b--".encode()
+
+
+def test_batch(play):
+    driver, script = play(lambda asked: parts((202, ""), (404, "BlobNotFound"), (403, "AuthorizationFailure")))
+    refused = driver.delete_objects("bucket", ["a", "ü", "c"])
+    assert {key: type(error) for key, error in refused.items()} == {"c": PermissionDeniedError}
+    [asked] = script.asked
+    assert query_of(asked) == {"restype": "container", "comp": "batch"}
+    assert b"DELETE /account1/bucket/%C3%BC HTTP/1.1\r\n" in asked.body
+    assert asked.body.count(b"Authorization: SharedKey account1:") == 3
+    assert asked.body.count(b"x-ms-delete-snapshots: include") == 3
+
+
+@pytest.mark.parametrize(
+    "answer", [parts((202, "")), (202, ANSWERED, b""), (202, {**ANSWERED, "Content-Type": "x"}, b"")]
+)
+def test_a_batch_that_is_not_answered_whole(play, answer):
+    driver, _ = play(lambda asked: answer)
+    with pytest.raises(ForeignAnswerError):
+        driver.delete_objects("bucket", ["a", "b"])
+
+
+# Uploads in parts
+
+
+def blocks(*names):
+    entries = "".join(f"<Block><Name>{name}</Name><Size>3</Size></Block>" for name in names)
+    return 200, STORED, f"<BlockList><UncommittedBlocks>{entries}</UncommittedBlocks></BlockList>".encode()
+
+
+def test_a_part_is_known_by_its_content(play):
+    held = []
+
+    def answer(asked):
+        query = query_of(asked)
+        if query.get("comp") == "block":
+            held.append(query["blockid"])
+        return blocks(*reversed(held), "b3RoZXI=") if asked.method == "GET" else CREATED
+
+    driver, script = play(answer)
+    upload_id = driver.start_upload("bucket", "a", PutOptions())
+    old = driver.upload_part("bucket", "a", upload_id, 2, BytesBody(b"old"))
+    new = driver.upload_part("bucket", "a", upload_id, 2, BytesBody(b"new"))
+    assert new.etag == driver.part_etag(BytesBody(b"new"))
+    assert driver.list_parts("bucket", "a", upload_id) == [new]
+    with pytest.raises(InvalidRequestError, match="part 2"):
+        driver.finish_upload("bucket", "a", upload_id, [old], PutOptions())
+    driver.finish_upload("bucket", "a", upload_id, [new], PutOptions(if_match="0x1", metadata={"a": "1"}))
+    last = script.asked[-1]
+    assert last.body.count(b"<Uncommitted>") == 1
+    assert held[2].encode() in last.body
+    assert (last.headers["if-match"], last.headers["x-ms-meta-a"]) == ('"0x1"', "1")
+    assert {len(base64.b64decode(each)) for each in held} == {42}
+    assert script.asked[1].headers["content-md5"]
