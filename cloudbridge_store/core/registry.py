@@ -35,6 +35,7 @@ class Resolved(NamedTuple):
 
 BUILT_IN: dict[str, Row] = {
     "aws": Row("cloudbridge_store.drivers.aws", "AwsDriver", "aws"),
+    "gcp": Row("cloudbridge_store.drivers.gcp", "GcpDriver", "gcp"),
     "local": Row("cloudbridge_store.drivers.local", "LocalDriver"),
     "memory": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "mock": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
@@ -42,7 +43,6 @@ BUILT_IN: dict[str, Row] = {
 
 PLANNED: Mapping[str, str] = {
     "azure": "",
-    "gcp": "; until then gcs-interop reaches Google Cloud Storage with HMAC keys",
     "openstack": "; until then 'other' with s3_endpoint_url reaches a cloud that also has the S3 API",
 }
 """Drivers that are not in this release, and what can be done meanwhile."""

@@ -112,8 +112,8 @@ class Capabilities:
     switch_versions: bool = False
     """Whether a bucket does can be asked and chosen here; otherwise whoever runs the account chooses elsewhere."""
     delete_marks: bool = True
-    """A deletion is a version of its own, and what was there before is back when the newest version is deleted. Otherwise
-    nothing is, until a version is restored."""
+    """A deletion is a version of its own, and what was there before is back when the newest version is deleted.
+    Otherwise nothing is, until a version is restored."""
     encryption: frozenset[Literal["service", "kms", "customer"]] = frozenset()
     """Kinds of :class:`Encryption` that a write can ask for."""
     batch_delete: int = 0

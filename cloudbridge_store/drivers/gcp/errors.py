@@ -65,7 +65,9 @@ _MAY = "Grant the account a role with the permission that the message names, on 
 _KEY = "The object is encrypted with a key of its writer's: give the very same as Encryption.customer(key)"
 _LOCKED = "A hold or a retention period has to end before this can be changed"
 _PAYER = "The bucket's requester pays: name who does as the quota project of the credentials"
-_POLICY = "A policy of the organization or the bucket's public access prevention forbids it; its administrator may lift it"
+_POLICY = (
+    "A policy of the organization or the bucket's public access prevention forbids it; its administrator may lift it"
+)
 _CLOCK = "This machine's clock differs from the service's: set it right"
 _BILLING = "Check that the project exists, has billing, and has the Cloud Storage API switched on"
 _PROJECT = "Give gcp_project_name"
@@ -262,7 +264,7 @@ def _classify_tls(error: BaseException) -> Failure | None:
 
 
 def _classify_token_request(error: auth.TransportError) -> Failure:
-    """A token could not be asked for, so that the request itself was not sent."""
+    """Say what it means that a token could not be asked for: the request itself was not sent."""
     cause = error.__cause__
     below = classify(cause) if cause is not None and not isinstance(cause, auth.GoogleAuthError) else None
     if below is None:
@@ -305,7 +307,16 @@ def _classify_answer(error: Any) -> Failure:
     if hint == _CLOCK and "date" in headers:
         hint = f"{_CLOCK} (the service has {headers['date']})"
     request_id = headers.get(REQUEST_ID)
-    return Failure(meaning.error, meaning.retry, text, seconds_to_wait(headers.get("retry-after")), status, reason or None, request_id, hint)
+    return Failure(
+        meaning.error,
+        meaning.retry,
+        text,
+        seconds_to_wait(headers.get("retry-after")),
+        status,
+        reason or None,
+        request_id,
+        hint,
+    )
 
 
 def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Meaning:

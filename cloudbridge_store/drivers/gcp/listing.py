@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
-from cloudbridge_store.drivers.gcp.service import Service, bucket_path
+from cloudbridge_store.drivers.gcp.service import Query, Service, bucket_path
 from cloudbridge_store.drivers.gcp.translate import BUCKET_FIELDS, LISTED_FIELDS, bucket_info, object_info
 
 MAX_PAGE = 1000
@@ -12,7 +12,7 @@ _KINDS = "kind,nextPageToken"
 
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
     """List the buckets of the project."""
-    query = {
+    query: Query = {
         "project": service.project(),
         "maxResults": page_size(limit),
         "pageToken": token,
@@ -27,8 +27,8 @@ def list_objects(
 ) -> Page[ObjectInfo]:
     """List objects.
 
-    The service starts *at* a name, and would answer that name itself. What comes right after it in the order of bytes is
-    the same name with the least character behind it.
+    The service starts *at* a name, and would answer that name itself. What comes right after it in the order of bytes
+    is the same name with the least character behind it.
     """
     query = {
         "prefix": prefix or None,

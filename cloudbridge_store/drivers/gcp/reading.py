@@ -25,9 +25,7 @@ from cloudbridge_store.errors import ForeignAnswerError, IntegrityError, Invalid
 def head_object(service: Service, bucket: str, key: str, options: ReadOptions) -> ObjectInfo:
     """Describe an object."""
     query = {"generation": version_of(options.version), "fields": DESCRIBED_FIELDS}
-    return object_info(
-        service.ask("GET", object_path(bucket, key), query, headers=unlocking(options.customer_key))
-    )
+    return object_info(service.ask("GET", object_path(bucket, key), query, headers=unlocking(options.customer_key)))
 
 
 def get_object(service: Service, bucket: str, key: str, options: ReadOptions) -> Download:

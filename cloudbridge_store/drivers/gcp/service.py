@@ -94,7 +94,9 @@ class Service:
         found = self.identity.project
         if not found:
             hint = "Give gcp_project_name, or set GOOGLE_CLOUD_PROJECT"
-            raise InvalidRequestError("buckets are created in a project and listed of one, and none is named", hint=hint)
+            raise InvalidRequestError(
+                "buckets are created in a project and listed of one, and none is named", hint=hint
+            )
         return found
 
     # What others are given

@@ -116,7 +116,9 @@ class Wire:
         if proxy is None:
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy)
-        headers = urllib3.make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}") if parts.username else None
+        headers = (
+            urllib3.make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}") if parts.username else None
+        )
         return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
     def close(self) -> None:
