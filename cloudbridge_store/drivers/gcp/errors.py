@@ -84,7 +84,7 @@ _BY_REASON: Mapping[str, Meaning] = {
     **_all("notModified", meaning=Meaning(NotModifiedError)),
     **_all(
         "badRequest", "corsRequestWithXOrigin", "failedPrecondition", "invalid", "invalidAltValue", "invalidArgument",
-        "invalidParameter", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "notDownload", "parseError", "required",
+        "invalidParameter", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "notDownload", "required",
         "turnedDown", "wrongUrlForUpload", "lengthRequired", "unsupportedMediaType", "fieldsNotAllowed",
         "invalidUploadType", "keyInvalid", "kmsKeyInvalid",
         meaning=Meaning(InvalidRequestError),
@@ -152,7 +152,9 @@ _BY_REASON: Mapping[str, Meaning] = {
         meaning=Meaning(ServiceUnavailableError, "idempotent"),
     ),
     **_all(
-        "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", meaning=Meaning(IntegrityError, "always"),
+        # What is sent can be parsed: if not, it was another when it arrived.
+        "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", "parseError",
+        meaning=Meaning(IntegrityError, "always"),
     ),
     **_all("ExpiredToken", "TokenRefreshRequired", meaning=Meaning(CredentialsExpiredError, "auth", _WHO)),
     **_all(
@@ -198,6 +200,7 @@ _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
     (status, re.compile(pattern, re.IGNORECASE), meaning)
     for status, pattern, meaning in (
         (400, r"(md5|crc32c|hash|checksum).*(match|differ)", Meaning(IntegrityError, "always")),
+        (400, r"parse error|malformed multipart", Meaning(IntegrityError, "always")),
         (400, r"project( id)?\b.*(required|missing)|required parameter: project", Meaning(InvalidRequestError, hint=_PROJECT)),
         (400, r"requester pays", Meaning(PermissionDeniedError, hint=_PAYER)),
         (400, r"encrypted.*customer.supplied|customer.supplied encryption", Meaning(InvalidRequestError, hint=_KEY)),
