@@ -57,7 +57,7 @@ def ask(gcs, client):
     session = requests.Session()
     session.trust_env = False
 
-    def send(method, path, *, token="own", headers=None, **more):  # noqa: S107
+    def send(method, path, *, token="own", headers=None, **more):
         own = dict(headers or {})
         if token == "own":
             if not client._credentials.valid:
