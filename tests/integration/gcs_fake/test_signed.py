@@ -5,9 +5,11 @@ import datetime as dt
 import json
 import re
 import time
+from urllib.parse import quote
 
 import google.auth.jwt
 import pytest
+from google.auth import credentials
 from google.cloud.storage import _signing
 from google.oauth2 import service_account
 
@@ -134,8 +136,6 @@ def test_expiry(ask, blob, gcs):
 
 
 def _quoted(name):
-    from urllib.parse import quote
-
     return quote(name, safe="/~")
 
 
@@ -158,16 +158,19 @@ def test_iam_signs_for_those_without_a_key(ask, gcs, blob, client, grant):
     answer = ask("POST", path, json=payload, token=token)
     assert answer.json().keys() == {"keyId", "signedBlob"}
 
-    class Signer:
+    class Keyless(credentials.Credentials, credentials.Signing):
+        signer = None
         signer_email = email
-        key_id = answer.json()["keyId"]
+
+        def refresh(self, request):
+            raise NotImplementedError
 
         def sign_bytes(self, message):
             found = ask("POST", path, json={"payload": base64.b64encode(message).decode()}, token=token)
             return base64.b64decode(found.json()["signedBlob"])
 
     url = _signing.generate_signed_url_v4(
-        _with_signer(Signer()),
+        Keyless(),
         resource=f"/{blob.bucket.name}/{_quoted(blob.name)}",
         expiration=60,
         api_access_endpoint=gcs.url,
@@ -177,20 +180,6 @@ def test_iam_signs_for_those_without_a_key(ask, gcs, blob, client, grant):
     assert ask("POST", stranger, json={"payload": ""}, token=token).status_code == 404
     assert ask("POST", path, token=None, json={"payload": ""}).status_code == 401
     assert ask("POST", path, json={"payload": "é"}, token=token).status_code == 400
-
-
-def _with_signer(signer):
-    from google.auth import credentials
-
-    class Credentials(credentials.Credentials, credentials.Signing):
-        def refresh(self, request):
-            raise NotImplementedError
-
-        sign_bytes = staticmethod(signer.sign_bytes)
-        signer_email = signer.signer_email
-        signer = None
-
-    return Credentials()
 
 
 @pytest.fixture
@@ -290,13 +279,13 @@ def test_refresh_tokens(grant, ask, bucket):
 def test_short_lived_tokens(connect, gcs, bucket):
     client = connect(gcs.short_lived_credentials_file)
     assert client.bucket(bucket.name).exists()
-    credentials = client._credentials
+    own = client._credentials
     limit = time.monotonic() + 30
-    first = credentials.token
-    while credentials.token == first and time.monotonic() < limit:
+    first = own.token
+    while own.token == first and time.monotonic() < limit:
         # The client believes in its token for an hour; it is the service that refuses it, and has it get another.
         assert client.bucket(bucket.name).exists()
-    assert credentials.token != first
+    assert own.token != first
 
 
 def test_accounts_may_sign_their_tokens_themselves(ask, gcs, bucket):

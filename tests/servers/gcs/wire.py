@@ -94,8 +94,9 @@ class Body:
     def _chunks(self):
         while size := self._chunk_size():
             yield from self._counted(size)
-            if self._stream.readline(3) != b"\r\n":
-                raise Malformed
+            end = self._stream.readline(3)
+            if end != b"\r\n":
+                raise Gone if len(end) < 2 else Malformed
         while (line := self._stream.readline(LONGEST_HEAD)) not in (b"\r\n", b"\n"):
             if not line:
                 raise Gone
