@@ -4,8 +4,10 @@ import base64
 import datetime as dt
 import json
 import re
+import subprocess
+import sys
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import google.auth.jwt
 import pytest
@@ -295,3 +297,23 @@ def test_accounts_may_sign_their_tokens_themselves(ask, gcs, bucket):
     assert ask("GET", f"/storage/v1/b/{bucket.name}", token=token).status_code == 200
     token = _assertion(gcs, **{**own, "sub": "another"})
     assert ask("GET", f"/storage/v1/b/{bucket.name}", token=token).status_code == 401
+
+
+_ON_A_MACHINE = """
+import google.auth, google.auth.transport.requests
+credentials, project = google.auth.default(["https://www.googleapis.com/auth/cloud-platform"])
+credentials.refresh(google.auth.transport.requests.Request())
+print(project, credentials.service_account_email, credentials.token)
+"""
+
+
+def test_a_machine_of_the_cloud_has_credentials(gcs, ask, bucket, client, tmp_path):
+    place = urlsplit(gcs.url).netloc
+    own = {"GCE_METADATA_HOST": place, "GCE_METADATA_IP": place, "HOME": str(tmp_path), "PATH": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-c", _ON_A_MACHINE]
+    said = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    project, email, token = said.stdout.split()
+    assert (project, email) == (gcs.project, client._credentials.service_account_email)
+    assert ask("GET", f"/storage/v1/b/{bucket.name}", token=token).status_code == 200
+    assert ask("GET", "/computeMetadata/v1/project/project-id", token=None).status_code == 403

@@ -126,6 +126,10 @@ class Identity:
                 raise GrantRefused("unsupported_grant_type", f"Invalid grant_type: {kind}")
         except GrantRefused as refused:
             return refused.answer
+        return self.give(account, scopes, seconds)
+
+    def give(self, account, scopes, seconds=LIFETIME):
+        """Answer with a new token."""
         token = f"ya29.fake-{secrets.token_urlsafe(40)}"
         with self._lock:
             self._tokens[token] = (Caller(account, scopes), time.time() + seconds)
