@@ -156,9 +156,11 @@ _BY_REASON: Mapping[str, Meaning] = {
         "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", "parseError",
         meaning=Meaning(IntegrityError, "always"),
     ),
+    # The XML interface's word for a token that is no good any more, or never was.
+    **_all("AuthenticationRequired", meaning=Meaning(AuthenticationError, "auth", _WHO)),
     **_all("ExpiredToken", "TokenRefreshRequired", meaning=Meaning(CredentialsExpiredError, "auth", _WHO)),
     **_all(
-        "AuthenticationRequired", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "MissingSecurityElement",
+        "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "MissingSecurityElement",
         "MissingSecurityHeader", "SignatureDoesNotMatch", "CredentialsNotSupported",
         meaning=Meaning(AuthenticationError, hint=_WHO),
     ),
@@ -204,7 +206,7 @@ _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
         (400, r"project( id)?\b.*(required|missing)|required parameter: project", Meaning(InvalidRequestError, hint=_PROJECT)),
         (400, r"requester pays", Meaning(PermissionDeniedError, hint=_PAYER)),
         (400, r"encrypted.*customer.supplied|customer.supplied encryption", Meaning(InvalidRequestError, hint=_KEY)),
-        (401, r"^anonymous caller does not have", Meaning(PermissionDeniedError, hint=_WHO)),
+        (401, r"anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
         (403, r"hold|retention", Meaning(LockedError, hint=_LOCKED)),
         (403, r"rate.?limit", Meaning(ThrottledError, "always", _SLOWER)),
         (403, r"billing account|billing to be enabled", Meaning(PermissionDeniedError, hint=_BILLING)),
@@ -327,11 +329,11 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
 
     :param named: whether it is certainly the service's.
     """
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and reason == "required":
-        return Meaning(AuthenticationError, hint=_WHO)
     for code, pattern, meaning in _BY_TEXT:
         if code == status and pattern.search(text):
             return meaning
+    if status == HTTPStatus.UNAUTHORIZED and reason == "required":
+        return Meaning(AuthenticationError, hint=_WHO)
     if reason in _BY_REASON:
         found = _BY_REASON[reason]
         # Something on the way may have said so after it was done.
