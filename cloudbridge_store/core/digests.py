@@ -65,8 +65,8 @@ def _crc32c() -> Crc32c | None:
 def choose(checksums: Mapping[str, str] | None) -> tuple[str, Digest] | None:
     """Return the cheapest digest that can be compared with one of ``checksums``, or ``None``.
 
-    Speeds on one core: CRC-32C 14.9 GB/s where there is one, CRC-32 6.7, SHA-256 2.0 with the CPU's instructions, MD5
-    0.9. CRC-32 goes first, as those of ranges can be put together without reading them again.
+    Speeds on one core: CRC-32C 14.9 GB/s, CRC-32 6.7, SHA-256 2.0 with the CPU's instructions, MD5 0.9.
+    CRC-32 goes first, as those of ranges can be put together without reading them again.
     """
     held = checksums or {}
     if "crc32" in held:

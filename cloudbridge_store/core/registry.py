@@ -36,16 +36,12 @@ class Resolved(NamedTuple):
 BUILT_IN: dict[str, Row] = {
     "aws": Row("cloudbridge_store.drivers.aws", "AwsDriver", "aws"),
     "azure": Row("cloudbridge_store.drivers.azure", "AzureDriver", "azure"),
+    "gcp": Row("cloudbridge_store.drivers.gcp", "GcpDriver", "gcp"),
     "local": Row("cloudbridge_store.drivers.local", "LocalDriver"),
     "memory": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "mock": Row("cloudbridge_store.drivers.memory", "MemoryDriver"),
     "openstack": Row("cloudbridge_store.drivers.openstack", "OpenStackDriver", "openstack"),
 }
-
-PLANNED: Mapping[str, str] = {
-    "gcp": "; until then gcs-interop reaches Google Cloud Storage with HMAC keys",
-}
-"""Drivers that are not in this release, and what can be done meanwhile."""
 
 RETIRED: Mapping[str, str] = {
     "ninefold": "Ninefold has closed. For EMC Atmos's successor ECS use 'other' with your s3_endpoint_url",
@@ -129,8 +125,6 @@ def _entry_points() -> Iterator[EntryPoint]:
 def resolve(name: str) -> Resolved:
     """Return what a name stands for: one of ours, one of libcloud's constants in any case, or another package's.
 
-    The driver may be one that is not in this release; :func:`load` says so.
-
     :raises ProviderRetiredError: the service is gone.
     :raises UnknownProviderError: there is none of that name; the message has the nearest.
     """
@@ -144,7 +138,7 @@ def resolve(name: str) -> Resolved:
 
 def _resolve_own(name: str) -> Resolved | None:
     lower = str(name).lower()
-    if lower in BUILT_IN or lower in PLANNED:
+    if lower in BUILT_IN:
         return Resolved(lower, "aws" if lower == "aws" else None)
     if reason := RETIRED.get(lower.removesuffix(".io")):
         message = f"provider {name}: {reason}"
@@ -163,8 +157,6 @@ def provider_id(name: str) -> str:
     :raises UnknownProviderError: there is no such provider, or its driver is not in this release.
     """
     found = resolve(name)
-    if found.driver in PLANNED and found.driver not in names():
-        raise _unknown(name)
     lower = name.lower()
     if found.preset == lower.replace("_", "-"):
         return found.preset
@@ -216,10 +208,6 @@ def load(name: str) -> type[Driver]:
 def _unknown(name: str) -> UnknownProviderError:
     import difflib
 
-    found = _resolve_own(name)
-    if found is not None:
-        later = PLANNED.get(found.driver, "")
-        return UnknownProviderError(f"provider {name}: its driver, {found.driver}, is not in this release{later}")
     known = dict.fromkeys((*names(), *(alias.lower() for alias in ALIASES)))
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloudbridge_store.drivers.base import BucketInfo
-from cloudbridge_store.drivers.gcp.errors import failure_of
+from cloudbridge_store.drivers.gcp.errors import classify, failure_of
 from cloudbridge_store.drivers.gcp.service import Service, bucket_path
 from cloudbridge_store.drivers.gcp.translate import BUCKET_FIELDS, bucket_info
 from cloudbridge_store.errors import InvalidRequestError, PermissionDeniedError
@@ -37,9 +37,14 @@ def head_bucket(service: Service, bucket: str) -> BucketInfo:
     try:
         return bucket_info(service.ask("GET", bucket_path(bucket), {"fields": BUCKET_FIELDS}))
     except Exception as error:
-        if failure_of(error) is not PermissionDeniedError or not _may_list(service, bucket):
+        if not _lacks_only(error, "storage.buckets.get") or not _may_list(service, bucket):
             raise
     return BucketInfo(bucket)
+
+
+def _lacks_only(error: Exception, permission: str) -> bool:
+    found = classify(error)
+    return found is not None and found.error is PermissionDeniedError and permission in found.reason
 
 
 def _may_list(service: Service, bucket: str) -> bool:

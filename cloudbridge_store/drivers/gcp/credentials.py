@@ -29,7 +29,7 @@ _PUBLIC = "googleapis.com"
 _NO_KEY = "it holds HMAC keys, which are for the S3 protocol: use provider gcs-interop"
 
 
-class Requester(transport.Request):  # type: ignore[misc]
+class Requester(transport.Request):
     """How google.auth sends its own requests: by our connections, with our time-outs."""
 
     def __init__(self, wire: Wire) -> None:
@@ -51,7 +51,7 @@ class Requester(transport.Request):  # type: ignore[misc]
             raise google.auth.exceptions.TransportError(error) from error
 
 
-class _TokenAnswer(transport.Response):  # type: ignore[misc]
+class _TokenAnswer(transport.Response):
     """An answer as google.auth reads it."""
 
     def __init__(self, answer: Any) -> None:

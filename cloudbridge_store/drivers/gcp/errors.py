@@ -84,7 +84,7 @@ _BY_REASON: Mapping[str, Meaning] = {
     **_all("notModified", meaning=Meaning(NotModifiedError)),
     **_all(
         "badRequest", "corsRequestWithXOrigin", "failedPrecondition", "invalid", "invalidAltValue", "invalidArgument",
-        "invalidParameter", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "notDownload", "parseError", "required",
+        "invalidParameter", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "notDownload", "required",
         "turnedDown", "wrongUrlForUpload", "lengthRequired", "unsupportedMediaType", "fieldsNotAllowed",
         "invalidUploadType", "keyInvalid", "kmsKeyInvalid",
         meaning=Meaning(InvalidRequestError),
@@ -152,11 +152,15 @@ _BY_REASON: Mapping[str, Meaning] = {
         meaning=Meaning(ServiceUnavailableError, "idempotent"),
     ),
     **_all(
-        "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", meaning=Meaning(IntegrityError, "always"),
+        # What is sent can be parsed: if not, it was another when it arrived.
+        "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", "parseError",
+        meaning=Meaning(IntegrityError, "always"),
     ),
+    # The XML interface's word for a token that is no good any more, or never was.
+    **_all("AuthenticationRequired", meaning=Meaning(AuthenticationError, "auth", _WHO)),
     **_all("ExpiredToken", "TokenRefreshRequired", meaning=Meaning(CredentialsExpiredError, "auth", _WHO)),
     **_all(
-        "AuthenticationRequired", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "MissingSecurityElement",
+        "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "MissingSecurityElement",
         "MissingSecurityHeader", "SignatureDoesNotMatch", "CredentialsNotSupported",
         meaning=Meaning(AuthenticationError, hint=_WHO),
     ),
@@ -198,10 +202,11 @@ _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
     (status, re.compile(pattern, re.IGNORECASE), meaning)
     for status, pattern, meaning in (
         (400, r"(md5|crc32c|hash|checksum).*(match|differ)", Meaning(IntegrityError, "always")),
+        (400, r"parse error|malformed multipart", Meaning(IntegrityError, "always")),
         (400, r"project( id)?\b.*(required|missing)|required parameter: project", Meaning(InvalidRequestError, hint=_PROJECT)),
         (400, r"requester pays", Meaning(PermissionDeniedError, hint=_PAYER)),
         (400, r"encrypted.*customer.supplied|customer.supplied encryption", Meaning(InvalidRequestError, hint=_KEY)),
-        (401, r"^anonymous caller does not have", Meaning(PermissionDeniedError, hint=_WHO)),
+        (401, r"anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
         (403, r"hold|retention", Meaning(LockedError, hint=_LOCKED)),
         (403, r"rate.?limit", Meaning(ThrottledError, "always", _SLOWER)),
         (403, r"billing account|billing to be enabled", Meaning(PermissionDeniedError, hint=_BILLING)),
@@ -264,7 +269,7 @@ def _classify_tls(error: BaseException) -> Failure | None:
 
 
 def _classify_token_request(error: auth.TransportError) -> Failure:
-    """A token could not be asked for, so that the request itself was not sent."""
+    """Say what it means that a token could not be asked for: the request itself was not sent."""
     cause = error.__cause__
     below = classify(cause) if cause is not None and not isinstance(cause, auth.GoogleAuthError) else None
     if below is None:
@@ -324,11 +329,11 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
 
     :param named: whether it is certainly the service's.
     """
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and reason == "required":
-        return Meaning(AuthenticationError, hint=_WHO)
     for code, pattern, meaning in _BY_TEXT:
         if code == status and pattern.search(text):
             return meaning
+    if status == HTTPStatus.UNAUTHORIZED and reason == "required":
+        return Meaning(AuthenticationError, hint=_WHO)
     if reason in _BY_REASON:
         found = _BY_REASON[reason]
         # Something on the way may have said so after it was done.

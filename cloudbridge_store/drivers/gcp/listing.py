@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
-from cloudbridge_store.drivers.gcp.service import Service, bucket_path
+from cloudbridge_store.drivers.gcp.service import Query, Service, bucket_path
 from cloudbridge_store.drivers.gcp.translate import BUCKET_FIELDS, LISTED_FIELDS, bucket_info, object_info
 
 MAX_PAGE = 1000
@@ -12,14 +14,14 @@ _KINDS = "kind,nextPageToken"
 
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
     """List the buckets of the project."""
-    query = {
+    query: Query = {
         "project": service.project(),
         "maxResults": page_size(limit),
         "pageToken": token,
         "fields": f"{_KINDS},items({BUCKET_FIELDS})",
     }
     found = service.ask("GET", "/b", query)
-    return Page([bucket_info(each) for each in found.get("items", ())], next_token(found, token))
+    return Page([bucket_info(each) for each in found.get("items", ())], next_token(found))
 
 
 def list_objects(
@@ -27,8 +29,8 @@ def list_objects(
 ) -> Page[ObjectInfo]:
     """List objects.
 
-    The service starts *at* a name, and would answer that name itself. What comes right after it in the order of bytes is
-    the same name with the least character behind it.
+    The service starts *at* a name, and would answer that name itself. What comes right after it in the order of bytes
+    is the same name with the least character behind it.
     """
     query = {
         "prefix": prefix or None,
@@ -40,7 +42,7 @@ def list_objects(
     }
     found = service.ask("GET", f"{bucket_path(bucket)}/o", query)
     items = [object_info(each, listed=True) for each in found.get("items", ())]
-    return Page(items, next_token(found, token), found.get("prefixes", ()))
+    return Page(items, next_token(found), found.get("prefixes", ()))
 
 
 _LEAST = "\0"
@@ -51,7 +53,6 @@ def page_size(limit: int) -> int:
     return max(1, min(limit, MAX_PAGE))
 
 
-def next_token(found: dict[str, str], token: str | None) -> str | None:
-    """Return the token of the next page; ``None`` at the end, and where it would lead back to the same page."""
-    following = found.get("nextPageToken") or None
-    return following if following != token else None
+def next_token(found: Mapping[str, str]) -> str | None:
+    """Return the token of the next page; ``None`` at the end."""
+    return found.get("nextPageToken") or None

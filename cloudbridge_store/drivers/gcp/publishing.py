@@ -18,8 +18,8 @@ def set_public(service: Service, bucket: str, *, public: bool) -> None:
     """Let everybody read the objects, or nobody who is not named any more.
 
     By IAM in any bucket: with uniform access there is nothing else, and otherwise the bucket's policy holds for all
-    objects, whatever their own lists say. Prevention of public access, which new buckets have, is lifted before, and set
-    again afterwards; so lists of single objects make none public either.
+    objects, whatever their own lists say. Prevention of public access, which new buckets have, is lifted before, and
+    set again afterwards; so lists of single objects make none public either.
 
     :raises PermissionDeniedError: the organization's policy forbids it.
     """

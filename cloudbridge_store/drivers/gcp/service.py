@@ -20,6 +20,7 @@ from cloudbridge_store.errors import BucketNotFoundError, InvalidRequestError
 
 _JSON = "application/json; charset=UTF-8"
 _REFUSED = 300
+_DOTS = re.compile(r"(?:(?<=/)|^)\.\.?(?=/|$)")
 _BUCKET = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{3,222}")
 Query = Mapping[str, "str | int | None"]
 
@@ -145,7 +146,11 @@ def object_path(bucket: str, key: str) -> str:
 
 def xml_path(bucket: str, key: str = "") -> str:
     """Return the path of a bucket, or of an object, in the XML interface and in their public addresses, likewise."""
-    return f"/{_possible(bucket)}/{quote(key, safe='/~')}" if key else f"/{_possible(bucket)}"
+    if not key:
+        return f"/{_possible(bucket)}"
+    # What is on the way may resolve segments of dots.
+    coded = _DOTS.sub(lambda found: found[0].replace(".", "%2E"), quote(key, safe="/~"))
+    return f"/{_possible(bucket)}/{coded}"
 
 
 def _possible(bucket: str) -> str:

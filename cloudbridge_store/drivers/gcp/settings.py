@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,36 +97,42 @@ def _checked(name: str, url: str, settings: Settings) -> str:
     return url.rstrip("/")
 
 
+_ABLE = Capabilities(
+    multipart=True,
+    copy=True,
+    conditional_put=frozenset({"if_match", "if_none_match"}),
+    # Its uploads in parts know no preconditions; one request takes any object there can be, under a condition too.
+    conditional_multipart=False,
+    conditional_copy=True,
+    conditional_read=True,
+    user_metadata=True,
+    storage_classes=STORAGE_CLASSES,
+    change_storage_class=True,
+    versions=True,
+    switch_versions=True,
+    delete_marks=False,
+    encryption=frozenset({"service", "kms", "customer"}),
+    batch_delete=100,
+    sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
+    sign_form=True,
+    public_access=True,
+    website=True,
+    rules=frozenset({"cors", "lifecycle"}),
+    list_uploads=True,
+    locations=True,
+    checksums=frozenset({"crc32c", "md5"}),
+    max_put=5 * TiB,
+    min_part=5 * MiB,
+    max_part=5 * GiB,
+    max_parts=10_000,
+    max_metadata_bytes=8 * KiB,
+    literal_keys=True,
+)
+"""The limits are those of the service's page "Quotas and limits"."""
+
+
 def capabilities_of(*, anonymous: bool) -> Capabilities:
-    """Return what the service can do. The limits are those of its page "Quotas and limits"."""
-    return Capabilities(
-        multipart=True,
-        copy=True,
-        conditional_put=frozenset({"if_match", "if_none_match"}),
-        # Its multipart uploads know no preconditions; one request takes any object there can be, under a condition too.
-        conditional_multipart=False,
-        conditional_copy=True,
-        conditional_read=True,
-        user_metadata=True,
-        storage_classes=STORAGE_CLASSES,
-        versions=not anonymous,
-        switch_versions=not anonymous,
-        delete_marks=False,
-        encryption=frozenset({"service", "kms", "customer"}),
-        change_storage_class=True,
-        batch_delete=100,
-        sign=frozenset() if anonymous else frozenset({"GET", "HEAD", "PUT", "DELETE"}),
-        sign_form=not anonymous,
-        public_access=True,
-        website=True,
-        rules=frozenset({"cors", "lifecycle"}),
-        list_uploads=True,
-        locations=True,
-        checksums=frozenset({"crc32c", "md5"}),
-        max_put=5 * TiB,
-        min_part=5 * MiB,
-        max_part=5 * GiB,
-        max_parts=10_000,
-        max_metadata_bytes=8 * KiB,
-        literal_keys=True,
+    """Return what can be done: without credentials nothing is signed, and versions are not for everybody."""
+    return (
+        replace(_ABLE, sign=frozenset(), sign_form=False, versions=False, switch_versions=False) if anonymous else _ABLE
     )

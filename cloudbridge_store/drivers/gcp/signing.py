@@ -29,36 +29,44 @@ def sign_url(
     service: Service, bucket: str, key: str, method: Method, seconds: int, options: SignOptions
 ) -> SignedRequest:
     """Sign one method on one object. :raises AuthenticationError: there is nothing to sign with."""
+    query: dict[str, str] = {}
     headers: dict[str, str] = {}
-    more: dict[str, str] = {}
     if method == "GET":
         if options.content_type is not None:
-            more["response-content-type"] = options.content_type
+            query["response-content-type"] = options.content_type
         if options.content_disposition is not None:
-            more["response-content-disposition"] = options.content_disposition
+            query["response-content-disposition"] = options.content_disposition
     elif method == "PUT" and options.content_type is not None:
         headers["Content-Type"] = options.content_type
+    parts = urlsplit(service.endpoint)
+    path = f"{parts.path}{xml_path(bucket, key)}"
+    bound = {"host": parts.netloc, **{name.lower(): text for name, text in headers.items()}}
+    signed = _signed_query(service, f"{method}\n{path}", {**query, "X-Goog-Expires": str(seconds)}, bound)
+    return SignedRequest(f"{parts.scheme}://{parts.netloc}{path}?{signed}", method, headers)
+
+
+def _signed_query(service: Service, request: str, query: Mapping[str, str], bound: Mapping[str, str]) -> str:
+    """Return the query of a URL, with its signature.
+
+    :param request: method and path, by lines.
+    :param bound: the headers that a request must have as they are here; their names in lower case.
+    """
     now = datetime.now(UTC)
-    path = _with_base(service, xml_path(bucket, key))
-    bound = {"host": urlsplit(service.endpoint).netloc, **{name.lower(): text for name, text in headers.items()}}
     names = ";".join(sorted(bound))
-    query = {
-        **more,
+    whole = {
+        **query,
         "X-Goog-Algorithm": _ALGORITHM,
         "X-Goog-Credential": f"{_signer(service)}/{_scope(now)}",
         "X-Goog-Date": _stamp(now),
-        "X-Goog-Expires": str(seconds),
         "X-Goog-SignedHeaders": names,
     }
-    # Sorted as they are sent: by their encoded form.
-    text = "&".join(sorted(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in query.items()))
+    # Sorted as it is sent: by its encoded form.
+    text = "&".join(sorted(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in whole.items()))
     lines = "".join(f"{name}:{' '.join(bound[name].split())}\n" for name in sorted(bound))
-    canonical = "\n".join((method, path, text, lines, names, "UNSIGNED-PAYLOAD"))
+    canonical = f"{request}\n{text}\n{lines}\n{names}\nUNSIGNED-PAYLOAD"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    to_sign = "\n".join((_ALGORITHM, _stamp(now), _scope(now), digest))
-    signature = _sign(service, to_sign.encode()).hex()
-    parts = urlsplit(service.endpoint)
-    return SignedRequest(f"{parts.scheme}://{parts.netloc}{path}?{text}&X-Goog-Signature={signature}", method, headers)
+    to_sign = f"{_ALGORITHM}\n{_stamp(now)}\n{_scope(now)}\n{digest}"
+    return f"{text}&X-Goog-Signature={_sign(service, to_sign.encode()).hex()}"
 
 
 def sign_form(service: Service, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
@@ -83,10 +91,6 @@ def sign_form(service: Service, bucket: str, key: str, seconds: int, options: Fo
     policy = base64.b64encode(json.dumps({"conditions": terms, "expiration": expires}).encode()).decode()
     fields.update({"policy": policy, "x-goog-signature": _sign(service, policy.encode()).hex()})
     return SignedForm(f"{service.endpoint}{xml_path(bucket)}/", fields)
-
-
-def _with_base(service: Service, path: str) -> str:
-    return f"{urlsplit(service.endpoint).path}{path}"
 
 
 def _stamp(moment: datetime) -> str:

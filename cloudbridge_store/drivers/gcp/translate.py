@@ -1,8 +1,8 @@
 """The service's descriptions in the words of the contract, and the contract's options in the service's.
 
-An object's ETag is its *generation*: the service gives every content that is stored a new one, tells it in every answer,
-and takes it as a condition of every operation. Its own ``etag`` changes with the metadata too, differs between its
-interfaces, and is no condition of a write.
+An object's ETag is its *generation*: the service gives every content that is stored a new one, tells it in every
+answer, and takes it as a condition of every operation. Its own ``etag`` changes with the metadata too, differs between
+its interfaces, and is no condition of a write.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The service has three ways to store a large object in pieces:
 
-* *Multipart uploads* take parts in any order and in parallel, verify each, list them, and leave nothing behind when they
-  are aborted; all that an upload by this library needs. They know no conditions (a request with one is refused), and the
-  object they make has no MD5.
+* *Multipart uploads* take parts in any order and in parallel, verify each, list them, and leave nothing behind when
+  they are aborted; all that an upload by this library needs. They know no conditions (a request with one is refused),
+  and the object they make has no MD5.
 * *Resumable uploads* are one sequence of bytes: no parallelism, and no part can be replaced.
 * *Composing* makes objects of up to 32 others, which are visible to everybody meanwhile, cost a deletion each, and stay
   when a program dies.
@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, ReadOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.gcp.answers import NOT_GCS, text_of, xml_of
 from cloudbridge_store.drivers.gcp.errors import failure_of
 from cloudbridge_store.drivers.gcp.listing import page_size
 from cloudbridge_store.drivers.gcp.reading import head_object
-from cloudbridge_store.drivers.gcp.service import Service, query_text, xml_path
+from cloudbridge_store.drivers.gcp.service import Query, Service, query_text, xml_path
 from cloudbridge_store.drivers.gcp.translate import (
     checksums_of_header,
     crc32c_of,
@@ -92,7 +92,7 @@ def list_parts(service: Service, bucket: str, key: str, upload_id: str) -> list[
     parts: list[Part] = []
     marker: str | None = None
     while True:
-        query = {"uploadId": _named(upload_id), "max-parts": _MOST_LISTED, "part-number-marker": marker}
+        query: Query = {"uploadId": _named(upload_id), "max-parts": _MOST_LISTED, "part-number-marker": marker}
         try:
             answer = service.send("GET", f"{xml_path(bucket, key)}?{query_text(query)}", {})
         except Exception as error:
@@ -112,15 +112,15 @@ def finish(
     service: Service, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions
 ) -> Stored:
     """Make the object of its parts."""
-    document = ElementTree.Element("CompleteMultipartUpload")
+    document = ET.Element("CompleteMultipartUpload")
     for part in parts:
-        element = ElementTree.SubElement(document, "Part")
-        ElementTree.SubElement(element, "PartNumber").text = str(part.number)
-        ElementTree.SubElement(element, "ETag").text = f'"{part.etag}"'
+        element = ET.SubElement(document, "Part")
+        ET.SubElement(element, "PartNumber").text = str(part.number)
+        ET.SubElement(element, "ETag").text = f'"{part.etag}"'
     headers = {"Content-Type": "application/xml"}
     target = f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}"
     try:
-        answer = service.send("POST", target, headers, ElementTree.tostring(document))
+        answer = service.send("POST", target, headers, ET.tostring(document))
     except Exception as error:
         raise _told_apart(error) from None
     xml_of(answer, "CompleteMultipartUploadResult")
@@ -156,8 +156,7 @@ def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: 
     found = xml_of(
         service.send("GET", f"{xml_path(bucket)}?uploads&{query_text(query)}", {}), "ListMultipartUploadsResult"
     )
-    encoded = found.findtext("EncodingType") == "url"
-    items = [_upload(each, encoded=encoded) for each in found.iter("Upload")]
+    items = [_upload(each) for each in found.iter("Upload")]
     if found.findtext("IsTruncated") != "true":
         return Page(items)
     if not items:
@@ -165,7 +164,6 @@ def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: 
     return Page(items, f"{items[-1].key}{_SEPARATOR}{items[-1].upload_id}")
 
 
-def _upload(entry: ElementTree.Element, *, encoded: bool) -> UploadInfo:
-    key = text_of(entry, "Key")
+def _upload(entry: ET.Element) -> UploadInfo:
     started: datetime | None = parse_time(text) if (text := entry.findtext("Initiated")) else None
-    return UploadInfo(text_of(entry, "UploadId"), unquote_plus(key) if encoded else key, started)
+    return UploadInfo(text_of(entry, "UploadId"), unquote_plus(text_of(entry, "Key")), started)

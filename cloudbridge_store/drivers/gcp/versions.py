@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudbridge_store.drivers.base import Page, VersionInfo
 from cloudbridge_store.drivers.gcp.listing import MAX_PAGE, page_size
-from cloudbridge_store.drivers.gcp.service import Service, bucket_path
+from cloudbridge_store.drivers.gcp.service import Query, Service, bucket_path
 from cloudbridge_store.drivers.gcp.translate import LISTED_FIELDS, object_info, required_generation
 from cloudbridge_store.errors import InvalidRequestError
 
@@ -70,7 +70,7 @@ def _fetch_all(service: Service, bucket: str, key: str) -> list[Entry]:
     entries: list[Entry] = []
     token: str | None = None
     while True:
-        query = {
+        query: Query = {
             "versions": "true",
             "startOffset": key,
             "endOffset": key + _LEAST,

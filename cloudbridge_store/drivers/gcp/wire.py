@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -27,6 +27,7 @@ _LOG_SECRETS = ("google.auth", "google.oauth2", "google.cloud.storage", "urllib3
 _log = logging.getLogger("cloudbridge_store")
 
 Body = bytes | Iterable[Any] | None
+_Sender = Callable[..., urllib3.BaseHTTPResponse]
 
 
 class Answer(NamedTuple):
@@ -46,7 +47,7 @@ class Wire:
         self._settings = settings
         self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
         self._managers: dict[str | None, urllib3.PoolManager] = {}
-        self._proxies: dict[str, str | None] = {}
+        self._senders: dict[str, _Sender] = {}
         self._lock = threading.Lock()
         self.agent = " ".join(part for part in ("cloudbridge-store", settings.user_agent) if part)
         if not settings.verify_tls:
@@ -55,10 +56,13 @@ class Wire:
 
     def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> urllib3.BaseHTTPResponse:
         """Send a request and return the answer, whose body is still to come."""
+        end = url.find("/", len("https://"))
+        base, target = (url, "/") if end < 0 else (url[:end], url[end:])
+        sender = self._senders.get(base) or self._connect(base)
         try:
-            return self._manager(url).urlopen(
+            return sender(
                 method,
-                url,
+                target,
                 body=body,
                 headers=headers,
                 timeout=self._timeout,
@@ -76,26 +80,20 @@ class Wire:
 
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
         """Send a request and read the whole answer."""
-        response = self.open(method, url, headers, body)
-        return read_all(response)
+        return read_all(self.open(method, url, headers, body))
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxy(url)
-        manager = self._managers.get(proxy)
-        if manager is None:
-            with self._lock:
-                if proxy not in self._managers:
-                    self._managers[proxy] = self._make(proxy)
-                manager = self._managers[proxy]
-        return manager
-
-    def _proxy(self, url: str) -> str | None:
-        base = url[: url.index("/", 8)] if "/" in url[8:] else url
-        try:
-            return self._proxies[base]
-        except KeyError:
-            found = self._proxies[base] = self._find_proxy(base)
-            return found
+    def _connect(self, base: str) -> _Sender:
+        """Return what sends requests to one host: its connections, or a proxy that wants to be told whole addresses."""
+        with self._lock:
+            if base not in self._senders:
+                proxy = self._find_proxy(base)
+                manager = self._managers.setdefault(proxy, self._make(proxy))
+                if proxy is not None and base.startswith("http:"):
+                    self._senders[base] = lambda method, target, **more: manager.urlopen(method, base + target, **more)
+                else:
+                    # Not by the manager, which takes every address apart, and would resolve dots in it.
+                    self._senders[base] = manager.connection_from_url(base).urlopen
+            return self._senders[base]
 
     def _find_proxy(self, base: str) -> str | None:
         parts = urlsplit(base)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudbridge_store.drivers.base import Body, PutOptions, Stored
@@ -32,13 +32,9 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
     The description has the CRC-32C of the content, which the service compares before it stores anything: of the two
     digests it knows, the one that costs a fifteenth of the other.
     """
-    description = {"name": key, "crc32c": crc32c_of(body), **describing(options)}
-    description.setdefault("contentType", _DEFAULT_TYPE)
+    description = {"name": key, "contentType": _DEFAULT_TYPE, "crc32c": crc32c_of(body), **describing(options)}
     boundary = uuid.uuid4().hex
-    head = (
-        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(description)}\r\n"
-        f"--{boundary}\r\nContent-Type: {description['contentType']}\r\n\r\n"
-    ).encode()
+    head = _head(boundary, description)
     tail = f"\r\n--{boundary}--\r\n".encode()
     headers = {
         "Content-Type": f"multipart/related; boundary={boundary}",
@@ -56,8 +52,15 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
     with body.open() as stream:
         pieces = _pieces(head, SentStream(stream, body.size), tail)
         sent = b"".join(map(bytes, pieces)) if body.size <= _IN_ONE_PIECE else pieces
-        answer = service.send("POST", target, headers, sent)
-    return stored(json_of(answer))
+        return stored(json_of(service.send("POST", target, headers, sent)))
+
+
+def _head(boundary: str, description: Mapping[str, Any]) -> bytes:
+    document = json.dumps(description)
+    return (
+        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{document}\r\n"
+        f"--{boundary}\r\nContent-Type: {description['contentType']}\r\n\r\n"
+    ).encode()
 
 
 def _pieces(head: bytes, content: SentStream, tail: bytes) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import pytest
 
 storage = pytest.importorskip("google.cloud.storage")
 requests = pytest.importorskip("requests")
+credentials = pytest.importorskip("google.auth.credentials")
 
 _NUMBERS = itertools.count(1)
 
@@ -16,6 +17,16 @@ _NUMBERS = itertools.count(1)
 @pytest.fixture(scope="session")
 def gcs(server):
     return server("gcs")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stays_here():
+    """Keep Google's client from asking IAM, in a thread of its own, where the account may store data."""
+    with pytest.MonkeyPatch.context() as patch:
+        kind = getattr(credentials, "CredentialsWithRegionalAccessBoundary", None)
+        if kind is not None:
+            patch.setattr(kind, "_maybe_start_regional_access_boundary_refresh", lambda *_: None, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Google's own client on the fake: what it does there it does at the service."""
 
-import datetime
+import datetime as dt
 import io
 import os
 
@@ -268,7 +268,7 @@ def test_holds_and_retention(bucket):
         with pytest.raises(exceptions.Forbidden, match="is subject to bucket's retention policy"):
             act()
     blob.reload()
-    assert blob.retention_expiration_time - blob.time_created == datetime.timedelta(hours=1)
+    assert blob.retention_expiration_time - blob.time_created == dt.timedelta(hours=1)
     bucket.retention_period = None
     bucket.patch()
     blob.delete()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from servers.gcs.model import now, parse_time, rfc3339
 from servers.gcs.refusals import Refusal, invalid
@@ -28,6 +29,8 @@ REGIONS = {
 CLASSES = {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL", "DURABLE_REDUCED_AVAILABILITY"}
 MONTH = 7 * 24 * 3600
 LONGEST_RETENTION = 3_155_760_000
+LOCKED_AFTER = timedelta(days=90)
+"""How long uniform access can be taken back."""
 
 WRITABLE = (
     "autoclass", "billing", "cors", "customPlacementConfig", "defaultEventBasedHold", "encryption",
@@ -128,8 +131,7 @@ def _settle_access(fields):
     if not uniform.get("enabled"):
         uniform.pop("lockedTime", None)
     elif "lockedTime" not in uniform:
-        moment = now()
-        uniform["lockedTime"] = rfc3339(moment.replace(day=1, year=moment.year + 1))
+        uniform["lockedTime"] = rfc3339(now() + LOCKED_AFTER)
     access["bucketPolicyOnly"] = uniform
 
 

@@ -17,7 +17,8 @@ _NOT_EMPTY = "The bucket you tried to delete is not empty."
 
 
 def _answer(call, bucket):
-    return call.answer(bucket_resource(call.url, bucket, full=call.is_full))
+    found = bucket_resource(call.url, bucket, full=call.is_full)
+    return call.answer(found, headers={"ETag": found["etag"]})
 
 
 def _project(call):
@@ -147,7 +148,6 @@ def _change(call, change):
     fields = change(old, given)
     fields.setdefault("storageClass", "STANDARD")
     bucket_rules.settle(fields, bucket.fields)
-    _check_public(bucket, fields)
     acls.change(
         call, bucket, resource, will_be_uniform=fields["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"]
     )
@@ -160,13 +160,6 @@ def _take_old_name_of_uniform(given):
     access = given.get("iamConfiguration") or {}
     if "bucketPolicyOnly" in access and "uniformBucketLevelAccess" not in access:
         access["uniformBucketLevelAccess"] = access["bucketPolicyOnly"]
-
-
-def _check_public(bucket, fields):
-    lock = bucket.fields["iamConfiguration"]["uniformBucketLevelAccess"].get("lockedTime")
-    is_uniform = fields["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"]
-    if lock and not is_uniform and lock < now().isoformat():
-        raise invalid("Cannot disable uniform bucket-level access after its lock time.")
 
 
 def delete(call):

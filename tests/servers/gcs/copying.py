@@ -47,7 +47,7 @@ def rewrite(call):
         return call.answer({**found, "done": False, "rewriteToken": token})
     call.state.rewrites.pop(call.get("rewriteToken"), None)
     version = planned.commit(call.state, source.content)
-    shown = object_resource(call.url, version, full=call.is_full)
+    shown = object_resource(call.url, version, full=call.is_full, has_key=True)
     return call.answer({**found, "done": True, "resource": shown})
 
 
@@ -162,5 +162,5 @@ def _delete_sources(call, bucket, sources):
     for source in sources:
         if source in bucket.versions.get(source.name, ()):
             call.allow("objects.delete", bucket, source)
-            source.check_unlocked()
+            source.check_unlocked(is_kept=bucket.is_versioned)
             bucket.retire(source)

@@ -58,10 +58,7 @@ class Plan:
         if live is not None and overwrites:
             if not is_allowed(self.caller, "storage.objects.delete", self.bucket):
                 allow(self.caller, "storage.objects.delete", self.bucket, live)
-            if not self.bucket.is_versioned or any(
-                live.fields.get(each) for each in ("temporaryHold", "eventBasedHold")
-            ):
-                live.check_unlocked()
+            live.check_unlocked(is_kept=self.bucket.is_versioned)
         if self.storage_class is not None:
             check_class(self.storage_class)
         if not is_final:

@@ -126,6 +126,10 @@ class Identity:
                 raise GrantRefused("unsupported_grant_type", f"Invalid grant_type: {kind}")
         except GrantRefused as refused:
             return refused.answer
+        return self.give(account, scopes, seconds)
+
+    def give(self, account, scopes, seconds=LIFETIME):
+        """Answer with a new token."""
         token = f"ya29.fake-{secrets.token_urlsafe(40)}"
         with self._lock:
             self._tokens[token] = (Caller(account, scopes), time.time() + seconds)
@@ -148,7 +152,7 @@ class Identity:
         claims, account = self._read_jwt(assertion)
         if claims.get("aud") not in (url, _PUBLIC_TOKEN_URL):
             raise GrantRefused("invalid_grant", "Invalid JWT: Failed audience check.")
-        scopes = {name.removeprefix(_SCOPE) for name in str(claims.get("scope", "")).split()}
+        scopes = {name.removeprefix(_SCOPE) for name in str(claims.get("scope") or "").split()}
         if not scopes or not scopes <= _KNOWN:
             raise GrantRefused("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
         return account, frozenset(scopes)
@@ -195,7 +199,7 @@ class Identity:
             claims, account = self._read_jwt(token)
         except GrantRefused as refused:
             raise bad_credentials() from refused
-        scopes = {name.removeprefix(_SCOPE) for name in str(claims.get("scope", "")).split()}
+        scopes = {name.removeprefix(_SCOPE) for name in str(claims.get("scope") or "").split()}
         if claims.get("sub") != account.email or not (scopes or claims.get("aud") in (*_AUDIENCES, f"{self._url}/")):
             raise bad_credentials()
         return Caller(account, frozenset(scopes) if scopes else READING)

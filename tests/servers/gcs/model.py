@@ -88,15 +88,15 @@ class Version:
             ends.append(parse_time(own["retainUntilTime"]))
         return max(ends, default=None)
 
-    def check_unlocked(self):
-        """Refuse to delete or overwrite what is on hold or retained."""
+    def check_unlocked(self, *, is_kept=False):
+        """Refuse to delete or overwrite what is on hold or retained. ``is_kept``: it becomes noncurrent at most."""
         name = f"{self.bucket.name}/{self.name}"
         for hold, text in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
             if self.fields.get(hold):
                 message = f"Object '{name}' is under active {text} hold and cannot be deleted, overwritten or archived"
                 raise Refusal(403, "objectUnderActiveHold", f"{message} until hold is removed.")
         until = self.retained_until()
-        if until is not None and until > now():
+        if until is not None and until > now() and not is_kept:
             message = f"Object '{name}' is subject to bucket's retention policy or object retention and cannot be"
             text = f"{message} deleted or overwritten until {rfc3339(until)}"
             raise Refusal(403, "retentionPolicyNotMet", text)
@@ -125,6 +125,7 @@ class Bucket:
     versions: dict = field(default_factory=dict)
     """By name: the versions that are not soft-deleted, oldest first. Only the last one may be live."""
     soft: list = field(default_factory=list)
+    soft_size: int = 0
 
     @property
     def is_uniform(self):
@@ -188,8 +189,14 @@ class Bucket:
         if self.soft_seconds:
             version.soft_deleted = now()
             self.soft.append(version)
-            while sum(each.content.size for each in self.soft) > REMEMBERED or len(self.soft) > 10_000:
-                del self.soft[0]
+            self.soft_size += version.content.size
+            while self.soft_size > REMEMBERED:
+                self.forget(self.soft[0])
+
+    def forget(self, version):
+        """Delete a version that was soft-deleted."""
+        self.soft.remove(version)
+        self.soft_size -= version.content.size
 
 
 class State:

@@ -12,21 +12,14 @@ from servers.gcs.model import check_conditions, now, parse_time
 from servers.gcs.refusals import Refusal, denied, invalid, missing_parameter, no_object
 from servers.gcs.resources import object_resource
 
-_KEYED = ("md5Hash", "crc32c")
-
 
 def answer(call, version):
     """Return the answer that tells of a version. Digests are told to those alone who have the customer's key."""
-    found = object_resource(call.url, version, full=call.is_full)
-    if version.customer_key:
-        try:
-            check_customer_key(call.headers, version)
-        except Refusal:
-            if call.headers.get("x-goog-encryption-key"):
-                raise
-            for name in _KEYED:
-                found.pop(name, None)
-    return call.answer(found)
+    has_key = bool(call.headers.get("x-goog-encryption-key"))
+    if has_key:
+        check_customer_key(call.headers, version)
+    found = object_resource(call.url, version, full=call.is_full, has_key=has_key)
+    return call.answer(found, headers={"ETag": version.etag})
 
 
 def find(call, permission):
@@ -80,7 +73,7 @@ def _find_deleted(call, bucket):
 def delete(call):
     bucket, version = find(call, "objects.delete")
     check_conditions(call.number, version)
-    version.check_unlocked()
+    version.check_unlocked(is_kept=bucket.is_versioned and call.number("generation") is None)
     if call.number("generation") is None:
         bucket.retire(version)
     else:
@@ -138,8 +131,8 @@ def restore(call):
     live = bucket.live(old.name)
     check_conditions(call.number, live)
     if live is not None:
-        live.check_unlocked()
-    bucket.soft.remove(old)
+        live.check_unlocked(is_kept=bucket.is_versioned)
+    bucket.forget(old)
     old.generation, old.metageneration = call.state.next_generation(), 1
     old.soft_deleted = old.deleted = None
     old.created = old.updated = now()

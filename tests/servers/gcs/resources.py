@@ -8,6 +8,8 @@ from servers.gcs.model import etag, rfc3339
 
 PROJECT_NUMBERS = {"test-project": "100000000001", "other-project": "100000000002"}
 _TIMES = {
+    "timeCreated": "created",
+    "timeFinalized": "created",
     "updated": "updated",
     "timeDeleted": "deleted",
     "softDeleteTime": "soft_deleted",
@@ -19,40 +21,47 @@ def object_url(url, version):
     return f"{url}/storage/v1/b/{version.bucket.name}/o/{quote(version.name, safe='')}"
 
 
-def object_resource(url, version, *, full=False):
-    """Return a version of an object as a resource; ``full`` with its access control list."""
+def object_resource(url, version, *, full=False, has_key=False):
+    """Return a version of an object as a resource.
+
+    ``full`` is with its access control list. Digests of what a customer's own key encrypts are for those who have it.
+    """
     link = object_url(url, version)
+    media = link.replace("/storage/v1/", "/download/storage/v1/")
+    content, is_open = version.content, has_key or not version.customer_key
     found = {
         "kind": "storage#object",
         "id": f"{version.bucket.name}/{version.name}/{version.generation}",
         "selfLink": link,
-        "mediaLink": f"{link.replace('/storage/v1/', '/download/storage/v1/')}?generation={version.generation}&alt=media",
+        "mediaLink": f"{media}?generation={version.generation}&alt=media",
         "name": version.name,
         "bucket": version.bucket.name,
         "generation": str(version.generation),
         "metageneration": str(version.metageneration),
         "storageClass": version.storage_class,
-        "size": str(version.content.size),
-        "md5Hash": version.content.md5,
-        "crc32c": version.content.crc32c,
+        "size": str(content.size),
         "etag": version.etag,
-        "timeCreated": rfc3339(version.created),
-        "timeFinalized": rfc3339(version.created),
         "componentCount": version.component_count,
         "kmsKeyName": version.kms_key,
+        **({"md5Hash": content.md5, "crc32c": content.crc32c} if is_open else {}),
+        "customerEncryption": version.customer_key
+        and {"encryptionAlgorithm": "AES256", "keySha256": version.customer_key},
         **version.fields,
+        **_times(version),
+        **(_owned(url, version) if full and not version.bucket.is_uniform else {}),
     }
-    for name, attribute in _TIMES.items():
-        moment = getattr(version, attribute)
-        found[name] = moment and rfc3339(moment)
-    if until := version.retained_until():
-        found["retentionExpirationTime"] = rfc3339(until)
-    if version.customer_key:
-        found["customerEncryption"] = {"encryptionAlgorithm": "AES256", "keySha256": version.customer_key}
-    if full and not version.bucket.is_uniform:
-        found["owner"] = {"entity": f"user-{version.owner}"}
-        found["acl"] = [object_acl(url, version, entry) for entry in version.acl]
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _times(version):
+    moments = {name: getattr(version, attribute) for name, attribute in _TIMES.items()}
+    moments["retentionExpirationTime"] = version.retained_until()
+    return {name: moment and rfc3339(moment) for name, moment in moments.items()}
+
+
+def _owned(url, version):
+    acl = [object_acl(url, version, entry) for entry in version.acl]
+    return {"owner": {"entity": f"user-{version.owner}"}, "acl": acl}
 
 
 def object_acl(url, version, entry):

@@ -31,7 +31,7 @@ class Session:
         self.total = total
         self.lock = threading.Lock()
         self.writer = Writer(state.directory)
-        self.version = None
+        self.answer = None
         self.is_cancelled = False
         self.over = time.time() + LIFETIME
 
@@ -86,8 +86,8 @@ def put(state, asked, name, url):
     """Take a piece of an upload, or tell how far it is."""
     session = find(state, name)
     with session.lock:
-        if session.version is not None:
-            return _finished(session, url)
+        if session.answer is not None:
+            return Answer(200, dict(session.answer.headers), session.answer.body)
         first, last, total = _read_range(asked)
         _check_total(session, total)
         if first is not None:
@@ -99,8 +99,10 @@ def put(state, asked, name, url):
         if session.total is None or session.writer.size < session.total:
             return _how_far(session)
         session.plan.digests |= _hashes(asked.headers)
-        session.version = session.plan.commit(state, session.writer.finish())
-        return _finished(session, url)
+        version = session.plan.commit(state, session.writer.finish())
+        # The session outlives the object, and must not keep its content.
+        session.answer, session.plan, session.writer = _finished(version, url), None, None
+        return Answer(200, dict(session.answer.headers), session.answer.body)
 
 
 def _hashes(headers):
@@ -109,9 +111,8 @@ def _hashes(headers):
     return read_hashes(headers)
 
 
-def _finished(session, url):
-    version = session.version
-    answer = json_answer(object_resource(url, version))
+def _finished(version, url):
+    answer = json_answer(object_resource(url, version, has_key=True))
     answer.headers |= {"X-Goog-Generation": version.generation, "X-Goog-Metageneration": version.metageneration}
     return answer
 

@@ -6,7 +6,19 @@ import sys
 import traceback
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from servers.gcs import acls, batch, buckets, copying, inserts, lists, objects, resumable, schema, xml_api
+from servers.gcs import (
+    acls,
+    batch,
+    buckets,
+    copying,
+    inserts,
+    lists,
+    metadata_server,
+    objects,
+    resumable,
+    schema,
+    xml_api,
+)
 from servers.gcs.call import Call
 from servers.gcs.refusals import Refusal, invalid, no_route, not_implemented
 from servers.gcs.wire import Gone, Malformed
@@ -183,6 +195,8 @@ class Service:
     def _answer_account(self, asked):
         """Answer where tokens and signatures are given out, else return ``None``."""
         path = asked.path
+        if metadata_server.is_meant(asked):
+            return metadata_server.answer(asked, self.state.identity)
         if path in ("/token", "/short/token", "/revoke"):
             form = dict(parse_qsl(asked.query) + parse_qsl(asked.body.read().decode("latin-1")))
             if path == "/revoke":

@@ -220,7 +220,7 @@ def delete(call):
     with call.state.lock:
         bucket, version = find(call, "storage.objects.delete")
         check_conditions(call.condition, version)
-        version.check_unlocked()
+        version.check_unlocked(is_kept=bucket.is_versioned and "generation" not in call.params)
         if "generation" in call.params:
             bucket.remove(version)
         else:
