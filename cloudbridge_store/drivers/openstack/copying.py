@@ -47,8 +47,7 @@ class Copy:
 
     @property
     def _source(self) -> str:
-        version = f"?version-id={self.asked.version}" if self.asked.version else ""
-        return f"/{quote(self.bucket, safe='')}/{quote(self.key)}{version}"
+        return f"/{quote(self.bucket, safe='')}/{quote(self.key)}"
 
     def run(self, headers: dict[str, str], source: ObjectInfo, options: PutOptions | None) -> Stored:
         """Copy in one request where that is possible, else segment by segment.
@@ -66,14 +65,14 @@ class Copy:
 
     def _at_once(self, source: ObjectInfo, options: PutOptions | None) -> Stored:
         sent = {"X-Copy-From": self._source, "Content-Length": "0"}
-        if self.asked.version:
-            sent["X-Copy-From"] = self._source
         if options is not None:
             # Else all that describes the source comes along.
             sent |= {"X-Fresh-Metadata": "true", **describing(options), **conditions(options)}
         elif source.content_type:
             sent["Content-Type"] = source.content_type
-        answer = self.service.send("PUT", self.to_bucket, self.to_key, headers=sent, body=b"")
+        # The version is the source's, though it stands with the copy's name.
+        query = {"version-id": self.asked.version} if self.asked.version else None
+        answer = self.service.send("PUT", self.to_bucket, self.to_key, query=query, headers=sent, body=b"")
         result = stored(answer.headers)
         if source.checksums and source.etag != result.etag:
             # It was replaced between the look at it and the copy.
