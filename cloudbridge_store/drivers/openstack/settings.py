@@ -149,6 +149,17 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         user_metadata=True,
         content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},
         batch_delete=1000,
+        versions=preset.versions,
+        sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
+        sign_options=frozenset({"content_disposition"}),
+        sign_prefix=True,
+        temp_url_key=True,
+        # Swift has no limit. Ceph counts seconds with 32 bits.
+        max_url_seconds=10 * 365 * 86_400,
+        # Of Cloud Files everybody reads by its CDN only.
+        public_access=not preset.cdn,
+        website=True,
+        cdn=preset.cdn,
         list_uploads=True,
         locations=True,
         checksums=frozenset({"md5"}),
