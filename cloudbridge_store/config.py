@@ -283,6 +283,20 @@ class Values(dict[str, Any]):
         """0: given; 1: the environment; 2: a profile; 3: CloudBridge's files. A default has none."""
 
 
+def leave_nearest(values: Mapping[str, Any], ways: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values with those unset that are for another way to log in than the nearest source has any of.
+
+    Farther sources complete that way, and bring no other: no password of the environment displaces a configured token.
+
+    :param ways: the way that a key belongs to, by its name.
+    """
+    origins: Mapping[str, int] = getattr(values, "origins", dict.fromkeys(values, 0))
+    given = {name: origins[name] for name in ways if name in origins and values[name] is not None}
+    nearest = min(given.values(), default=0)
+    kept = {ways[name] for name, origin in given.items() if origin == nearest}
+    return {name: None if name in given and ways[name] not in kept else value for name, value in values.items()}
+
+
 def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) -> Values:
     """Look every key up and parse it.
 

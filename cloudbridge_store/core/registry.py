@@ -154,7 +154,7 @@ def _resolve_own(name: str) -> Resolved | None:
 def provider_id(name: str) -> str:
     """Return the one spelling of a name that is known in several, and any other as it is.
 
-    :raises UnknownProviderError: there is no such provider, or its driver is not in this release.
+    :raises UnknownProviderError: there is no such provider.
     """
     found = resolve(name)
     lower = name.lower()

@@ -18,7 +18,7 @@ from servers.process import PATIENCE, Server, Unavailable, answers, certificates
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 OTHER_ACCESS_KEY, OTHER_SECRET_KEY = "other-access", "other-secret"
-SWIFT_USER, SWIFT_PASSWORD, TEMP_URL_KEY = "tester:swift", "swift-secret", "temp-url-key"
+SWIFT_USER, SWIFT_PASSWORD, TEMP_URL_KEY = "tester:swift", "swift-secret", "temporary-url-key"
 BYTES = 8 * 2**30
 
 CONFIGURATION = """

@@ -129,7 +129,9 @@ class CloudFiles:
         """Answer at the CDN's own address."""
         if request.headers.get("X-Auth-Token") not in self._tokens:
             return _answer(HTTPStatus.UNAUTHORIZED)
-        _, _, account, *path = request.path_info.removeprefix("/cdn").split("/", 4)
+        # WSGI has UTF-8 as if it were Latin-1.
+        where = request.path_info.encode("latin-1").decode()
+        _, _, account, *path = where.removeprefix("/cdn").split("/", 4)
         if not path or not path[0]:
             enabled = [name for (whose, name), each in self._cdn.items() if whose == account and each["enabled"]]
             return _answer(HTTPStatus.OK, "\n".join(sorted(enabled)).encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudbridge_store import CloudProviderFactory, RetryConfig, TransferConfig, config
-from cloudbridge_store.config import Config, ConfigKey, read_profiles, resolve
+from cloudbridge_store.config import Config, ConfigKey, leave_nearest, read_profiles, resolve
 from cloudbridge_store.errors import InvalidConfigurationException, InvalidValueException
 
 KEYS = (
@@ -41,6 +41,37 @@ def test_the_mapping_beats_the_environment_beats_the_profile_beats_the_default(m
     monkeypatch.setenv("TOY_NUMBER", "6")
     assert resolve("toy", {}, KEYS)["toy_number"] == 6
     assert resolve("toy", {"toy_number": 7}, KEYS)["toy_number"] == 7
+
+
+LOGIN_KEYS = (
+    ConfigKey("toy_user", str, "user"),
+    ConfigKey("toy_password", str, "password", secret=True),
+    ConfigKey("toy_token", str, "token", secret=True),
+    ConfigKey("toy_place", str, "place"),
+)
+WAYS = {"toy_user": "password", "toy_password": "password", "toy_token": "token"}
+
+
+def resolve_login(given):
+    return leave_nearest(resolve("toy", given, LOGIN_KEYS), WAYS)
+
+
+def test_a_later_source_completes_a_way_to_log_in_and_brings_no_other(monkeypatch, tmp_path):
+    profiles(tmp_path, '[profile.lab]\nprovider = "toy"\ntoy_token = "of the profile"\ntoy_place = "here"\n')
+    (tmp_path / "profiles.toml").chmod(0o600)
+    monkeypatch.setenv("CBS_PROFILE", "lab")
+    assert resolve_login({})["toy_token"] == "of the profile"
+    monkeypatch.setenv("TOY_PASSWORD", "of the environment")
+    assert resolve_login({"toy_user": "me"}) == {
+        "toy_user": "me",
+        "toy_password": "of the environment",
+        "toy_token": None,
+        "toy_place": "here",
+    }
+    assert resolve_login({"toy_token": "mine"})["toy_password"] is None
+    assert resolve_login({})["toy_token"] is None
+    both = resolve_login({"toy_token": "mine", "toy_user": "me"})
+    assert (both["toy_token"], both["toy_password"]) == ("mine", "of the environment")
 
 
 def test_none_and_empty_are_unset_false_and_zero_are_values():

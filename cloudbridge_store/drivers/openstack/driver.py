@@ -7,29 +7,41 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
-from cloudbridge_store.config import ConfigKey, Settings
+from cloudbridge_store.config import ConfigKey, Settings, leave_nearest
 from cloudbridge_store.drivers.base import (
     PUT_PLAIN,
     READ_ALL,
     Body,
     BucketInfo,
+    CdnInfo,
     Download,
     Driver,
     Failure,
+    Method,
     ObjectInfo,
     Page,
     Part,
     PutOptions,
     ReadOptions,
+    SignedRequest,
+    SignOptions,
     Stored,
     UploadInfo,
+    VersionInfo,
 )
-from cloudbridge_store.drivers.openstack import copying, errors, listing, removal
+from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, versions
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.openstack.segments import Segments
 from cloudbridge_store.drivers.openstack.service import Answer, Service
-from cloudbridge_store.drivers.openstack.settings import CONFIG_KEYS, capabilities_of, choose_preset, refuse_userinfo
+from cloudbridge_store.drivers.openstack.settings import (
+    CONFIG_KEYS,
+    WAYS,
+    capabilities_of,
+    choose_preset,
+    refuse_userinfo,
+)
+from cloudbridge_store.drivers.openstack.signing import UrlSigner
 from cloudbridge_store.drivers.openstack.translate import (
     conditions,
     describing,
@@ -64,12 +76,14 @@ class OpenStackDriver(Driver):
         self._service = Service(plan)
         self._segments = Segments(self._service)
         self._uploads = Uploads(self._service, self._segments)
+        self._signer = UrlSigner(self._service)
         self._creating = threading.Lock()
         self.capabilities = capabilities_of(plan.preset, weak_conditions=bool(plan.config["os_weak_conditions"]))
 
     @classmethod
     def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:
         refuse_userinfo(config)
+        config = leave_nearest(config, WAYS)
         return cls(Plan(config, settings, choose_preset(config)))
 
     @property
@@ -202,6 +216,8 @@ class OpenStackDriver(Driver):
 
     def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         removal.delete_object(self._service, self._segments, bucket, key, version)
+        if version is not None:
+            versions.show_newest(self._service, bucket, key)
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
         return removal.delete_objects(self._service, self._segments, bucket, keys)
@@ -247,6 +263,43 @@ class OpenStackDriver(Driver):
         self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
     ) -> Page[UploadInfo]:
         return self._uploads.list(bucket, prefix, limit, token)
+
+    # Versions, signatures, and who may read
+
+    def list_versions(
+        self, bucket: str, *, prefix: str = "", limit: int = 1000, token: str | None = None
+    ) -> Page[VersionInfo]:
+        return versions.list_versions(self._service, bucket, prefix, limit, token)
+
+    def get_versioning(self, bucket: str) -> bool:
+        return versions.get_versioning(self._service, bucket)
+
+    def set_versioning(self, bucket: str, *, enabled: bool) -> None:
+        versions.set_versioning(self._service, bucket, enabled=enabled)
+
+    def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:
+        return self._signer.sign(bucket, key, method, seconds, options)
+
+    def set_temp_url_key(self, key: str, bucket: str | None = None, *, keep: bool = False) -> None:
+        self._signer.set_key(key, bucket, keep=keep)
+
+    def set_public(self, bucket: str, *, public: bool) -> None:
+        publishing.set_public(self._service, bucket, public=public)
+
+    def public_url(self, bucket: str, key: str) -> str:
+        return publishing.public_url(self._service, bucket, key)
+
+    def set_website(self, bucket: str, index: str | None, error: str | None) -> str:
+        return publishing.set_website(self._service, bucket, index, error)
+
+    def set_cdn(self, bucket: str, *, enabled: bool, ttl: int | None) -> str:
+        return publishing.set_cdn(self._service, bucket, enabled=enabled, ttl=ttl)
+
+    def get_cdn(self, bucket: str) -> CdnInfo:
+        return publishing.get_cdn(self._service, bucket)
+
+    def purge_cdn(self, bucket: str, key: str | None = None, *, email: str | None = None) -> None:
+        publishing.purge_cdn(self._service, bucket, key, email)
 
 
 def _version(version: str | None) -> dict[str, str] | None:

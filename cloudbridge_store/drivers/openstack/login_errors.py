@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from keystoneauth1 import exceptions
 
@@ -66,11 +67,22 @@ def classify_login(error: BaseException) -> Failure:
     return Failure(ProviderConnectionException, reason=redact(str(error)) or type(error).__name__, hint=NOT_SWIFT)
 
 
+def _is_keystones(response: Any) -> bool:
+    """Say whether an answer is an error as Keystone writes them."""
+    try:
+        return "code" in response.json()["error"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
 def _classify_status(error: BaseException) -> Failure:
     status = getattr(error, "http_status", None) or getattr(error, "status_code", None) or 0
     response = getattr(error, "response", None)
     headers = response.headers if response is not None else {}
     meaning = _BY_STATUS.get(status)
+    if status == HTTPStatus.NOT_FOUND and _is_keystones(response):
+        # Of an application credential, or a trust, that is not there any more.
+        meaning = _BY_STATUS[HTTPStatus.UNAUTHORIZED]
     if meaning is None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         meaning = Meaning(ServiceUnavailableError, "always")
     return Failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -182,13 +183,16 @@ def _domain(name: str, config: Mapping[str, Any], *, default: bool) -> dict[str,
 
 
 def _from_clouds(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
-    from openstack.config import OpenStackConfig
+    from openstack.config.loader import CONFIG_FILES, SECURE_FILES, OpenStackConfig
     from openstack.exceptions import ConfigException
 
     name = plan.config["os_cloud"]
     try:
-        # The environment was looked at already, for the keys that go before the file.
-        cloud = OpenStackConfig(load_envvars=False).get_one(name, region_name=plan.config["os_region_name"])
+        # The environment was looked at already for keys, which go before the file; not for where the files are.
+        files = [*filter(None, [os.environ.get("OS_CLIENT_CONFIG_FILE")]), *CONFIG_FILES]
+        secure = [*filter(None, [os.environ.get("OS_CLIENT_SECURE_FILE")]), *SECURE_FILES]
+        found = OpenStackConfig(config_files=files, secure_files=secure, load_envvars=False)
+        cloud = found.get_one(name, region_name=plan.config["os_region_name"])
         return cloud.get_auth(), cloud.config
     except (ConfigException, exceptions.MissingRequiredOptions) as error:
         message = f"config key os_cloud: {error}"

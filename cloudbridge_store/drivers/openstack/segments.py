@@ -146,9 +146,9 @@ class Segments:
 
     def _keeps_versions(self, bucket: str) -> bool:
         headers = self._service.send("HEAD", bucket, ok=(404,)).headers
-        if headers.get("x-versions-enabled", "").lower() == "true":
-            return True
-        return "x-versions-location" in headers or "x-history-location" in headers
+        # Also where it says that they are not enabled any more: those that were kept are still there.
+        names = ("x-versions-enabled", "x-versions-location", "x-history-location")
+        return any(name in headers for name in names)
 
     def delete(self, names: Sequence[tuple[str, str]]) -> None:
         """Delete objects, given by container and name. :raises AnswerError: the first that was refused for good."""

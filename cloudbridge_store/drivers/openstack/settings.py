@@ -7,17 +7,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudbridge_store.config import ConfigKey
-from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB
+from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB, MiB
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.swift_presets import SwiftPreset, find
 from cloudbridge_store.errors import InvalidConfigurationException
 from cloudbridge_store.redaction import has_userinfo
 
+WAYS: Mapping[str, str] = {
+    **dict.fromkeys(("os_username", "os_user_id", "os_password", "os_api_key"), "password"),
+    **dict.fromkeys(("os_application_credential_id", "os_application_credential_secret"), "application credential"),
+    "os_cloud": "clouds.yaml",
+    "os_auth_token": "token",
+}
+"""The ways to log in, by the keys that are for one of them only."""
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
 
-def _key(name: str, help: str, *old: str, secret: bool = False, kind: type = str, default: Any = None) -> ConfigKey:
-    return ConfigKey(name, kind, help, default, (name.upper(), *old), secret)
+def _key(name: str, help: str, *old: str, kind: type = str, default: Any = None, **more: Any) -> ConfigKey:
+    return ConfigKey(name, kind, help, default, (name.upper(), *old), **more)
 
 
 CONFIG_KEYS: Sequence[ConfigKey] = (
@@ -28,7 +35,11 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_username", "user's name", "ST_USER"),
     _key("os_user_id", "user's id, in place of the name"),
     _key("os_password", "password", secret=True),
-    _key("os_api_key", "key of the account, where the service has such: Rackspace, version 1", secret=True),
+    _key(
+        "os_api_key",
+        "key of the account, where the service has such: Rackspace, version 1",
+        secret=True,
+    ),
     _key("os_project_name", "project's name", "OS_TENANT_NAME"),
     _key("os_project_id", "project's id, in place of the name", "OS_TENANT_ID"),
     _key("os_user_domain_name", "name of the user's domain; by default the one of id default"),
@@ -125,6 +136,8 @@ def _missing(name: str) -> InvalidConfigurationException:
     return InvalidConfigurationException(f"config key {name} is needed to log in")
 
 
+MIN_SEGMENT = MiB
+"""Least size of every segment but the last: 1 byte by now, but this with older releases, and on Cloud Files."""
 MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
 
@@ -144,12 +157,23 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         user_metadata=True,
         content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},
         batch_delete=1000,
+        versions=preset.versions,
+        sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
+        sign_options=frozenset({"content_disposition"}),
+        sign_prefix=True,
+        temp_url_key=True,
+        # Swift has no limit. Ceph counts seconds with 32 bits.
+        max_url_seconds=10 * 365 * 86_400,
+        # Of Cloud Files everybody reads by its CDN only.
+        public_access=not preset.cdn,
+        website=True,
+        cdn=preset.cdn,
         list_uploads=True,
         locations=True,
         checksums=frozenset({"md5"}),
         max_page=10_000,
         max_put=5 * GiB,
-        min_part=1,
+        min_part=MIN_SEGMENT,
         max_part=5 * GiB,
         max_parts=MAX_SEGMENTS,
         max_key_bytes=1024,

@@ -1,0 +1,119 @@
+"""Who may read a container, and under which addresses: its ACL, static websites, and Rackspace's CDN."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from types import MappingProxyType
+from urllib.parse import quote
+
+from cloudbridge_store.drivers.base import CdnInfo
+from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.service import Answer, Service
+from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationError
+
+_READ = "X-Container-Read"
+_EVERYBODY = ".r:*"
+# All the spellings by which Swift lets somebody read who says nothing but where they come from, or list.
+_ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
+_LISTINGS = ".rlistings"
+_CDN_SERVICE = "rax:object-cdn"
+_CDN_URLS = MappingProxyType({
+    "https": "X-Cdn-Ssl-Uri", "http": "X-Cdn-Uri", "streaming": "X-Cdn-Streaming-Uri", "ios": "X-Cdn-Ios-Uri"
+})  # fmt: skip
+_STATUS = "404"
+
+
+def public_url(service: Service, bucket: str, key: str) -> str:
+    """Return the address of an object without a signature."""
+    return f"{service.public_url}/{quote(bucket, safe='')}/{quote(key)}"
+
+
+def set_public(service: Service, bucket: str, *, public: bool) -> None:
+    """Let everybody read, or nobody without a token; what the ACL says of users stays."""
+    entries = service.send("HEAD", bucket).headers.get(_READ, "").split(",")
+    named = [each.strip() for each in entries if each.strip()]
+    if public:
+        kept = named if _EVERYBODY in named else [*named, _EVERYBODY]
+    else:
+        kept = [each for each in named if each != _LISTINGS and not each.startswith(_ANONYMOUS)]
+    if kept != named:
+        headers = {_READ: ",".join(kept)} if kept else {"X-Remove-Container-Read": "x"}
+        service.send("POST", bucket, headers=headers)
+
+
+def set_website(service: Service, bucket: str, index: str | None, error: str | None) -> str:
+    """Serve a container as a static site, or stop; return where. Its objects have to be public.
+
+    Swift puts the status before the name of the error page: ``missing.html`` is the object ``404missing.html``. A name
+    that starts with 404 is taken for the whole.
+
+    :raises UnsupportedOperationError: the service does not serve websites.
+    """
+    if service.info and not service.has("staticweb"):
+        raise UnsupportedOperationError("this service serves no websites: its /info does not name staticweb")
+    url = f"{service.public_url}/{quote(bucket, safe='')}"
+    if service.preset.cdn:
+        found = get_cdn(service, bucket)
+        if not found.enabled and index is not None:
+            hint = "Call bucket.enable_cdn() first: only the CDN serves websites here"
+            raise UnsupportedOperationError("the bucket is not in the CDN", hint=hint, bucket=bucket)
+        url = _best(found) or url
+    suffix = error.removeprefix(_STATUS) if error is not None else None
+    headers = {}
+    for name, value in (("Web-Index", index), ("Web-Error", suffix if index is not None else None)):
+        if value is None:
+            headers[f"X-Remove-Container-Meta-{name}"] = "x"
+        else:
+            headers[f"X-Container-Meta-{name}"] = value.encode().decode("latin-1")
+    service.send("POST", bucket, headers=headers)
+    return f"{url}/"
+
+
+def set_cdn(service: Service, bucket: str, *, enabled: bool, ttl: int | None) -> str:
+    """Put a container into the CDN, or take it out; return the address there."""
+    headers = {"X-Cdn-Enabled": str(enabled), **({"X-Ttl": str(ttl)} if ttl is not None else {})}
+    if enabled:
+        # The CDN takes any name; a container that is not there is found out now.
+        service.send("HEAD", bucket)
+    answer = _ask(service, "PUT" if enabled else "POST", bucket, headers=headers)
+    url = _best(_described(answer)) or _best(get_cdn(service, bucket))
+    if url is None and enabled:
+        raise ForeignAnswerError("the CDN does not say where it serves the container", bucket=bucket)
+    return url or ""
+
+
+def get_cdn(service: Service, bucket: str) -> CdnInfo:
+    """Say what the CDN has of a container; one that never was there is not enabled."""
+    try:
+        return _described(_ask(service, "HEAD", bucket))
+    except AnswerError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+    service.send("HEAD", bucket)
+    return CdnInfo(enabled=False)
+
+
+def purge_cdn(service: Service, bucket: str, key: str | None, email: str | None) -> None:
+    """Have the CDN forget an object, or all of a container."""
+    _ask(service, "DELETE", bucket, key, headers={"X-Purge-Email": email} if email is not None else None)
+
+
+def _ask(
+    service: Service, method: str, bucket: str, key: str | None = None, *, headers: dict[str, str] | None = None
+) -> Answer:
+    url = service.login.endpoint(_CDN_SERVICE)
+    if url is None:
+        hint = "Check os_region_name: the CDN is found in the catalogue, by region"
+        raise UnsupportedOperationError("the catalogue has no CDN", hint=hint, bucket=bucket)
+    return service.send(method, bucket, key, headers=headers, url=url)
+
+
+def _described(answer: Answer) -> CdnInfo:
+    ttl = answer.headers.get("X-Ttl", "")
+    urls = {kind: answer.headers[name] for kind, name in _CDN_URLS.items() if answer.headers.get(name)}
+    enabled = answer.headers.get("X-Cdn-Enabled", "").lower() == "true"
+    return CdnInfo(enabled, int(ttl) if ttl.isdecimal() else None, MappingProxyType(urls))
+
+
+def _best(found: CdnInfo) -> str | None:
+    return found.urls.get("https") or found.urls.get("http")
