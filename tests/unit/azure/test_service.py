@@ -211,7 +211,7 @@ def test_get_is_one_request_with_the_range(play):
         assert (download.start, download.length, download.info.size) == (3, 3, 10)
         assert download.info.checksums == {"md5": b"ab".hex()}
         assert stream.read(10) == b"345"
-    assert [(each.headers["x-ms-range"], each.headers["if-match"]) for each in script.asked] == [("bytes=3-5", '"0x1"')]
+    assert [(each.headers["range"], each.headers["if-match"]) for each in script.asked] == [("bytes=3-5", '"0x1"')]
 
 
 @pytest.mark.parametrize("told", ["bytes 3-6/10", "nonsense", None])
