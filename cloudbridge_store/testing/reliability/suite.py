@@ -32,7 +32,7 @@ _SETTINGS: dict[str, Any] = {
     "connect_timeout": 1.0,
 }
 _TIMES = (1, 2, None)
-_LEAST_PART = 64 * 2**10
+_LEAST_PART = 128 * 2**10
 """Bytes of a part where the service asks for fewer: room for what happens in the middle of one."""
 _ALL = os.environ.get("CBS_TEST_FAULTS") == "all"
 _REPORT = os.environ.get("CBS_TEST_REPORT")
