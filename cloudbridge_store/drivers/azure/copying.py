@@ -131,8 +131,8 @@ class Copy:
         with_copy = {name: value for name, value in given.items() if not name.startswith("x-ms-blob-")}
         answer = self.in_background({**with_copy, **conditions(options)})
         content = {name: value for name, value in given.items() if name.startswith("x-ms-blob-")}
-        if "Content-MD5" in answer:
-            content["x-ms-blob-content-md5"] = answer["Content-MD5"]
+        if (digest := self.source.digest or answer.get("Content-MD5")) is not None:
+            content["x-ms-blob-content-md5"] = digest
         own = matching(answer["ETag"].strip('"'), None)
         answer = self.service.send("PUT", self._path, {"comp": "properties"}, {**content, **own}).headers
         if not options.metadata:
