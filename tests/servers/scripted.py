@@ -43,8 +43,9 @@ class Script:
                     self.close_connection = True
                     return
                 status, fields, content = answered
+                named = {"x-amz-request-id": "R1", "x-ms-request-id": "R1"}
                 self.send_response(status)
-                for name, value in {"x-amz-request-id": "R1", "Content-Length": str(len(content)), **fields}.items():
+                for name, value in {**named, "Content-Length": str(len(content)), **fields}.items():
                     if value is not None:
                         self.send_header(name, value)
                 self.end_headers()

@@ -31,6 +31,7 @@ from cloudbridge_store.errors import (
 
 ANSWERED = {"x-ms-request-id": "R1", "x-ms-version": "2021-12-02"}
 STORED = {**ANSWERED, "ETag": '"0x1"', "Last-Modified": "Sat, 21 Nov 2026 12:00:00 GMT"}
+SOMEBODY = {"x-ms-request-id": None}
 CREATED = (201, STORED, b"")
 KEY = base64.b64encode(b"k").decode()
 
@@ -128,9 +129,9 @@ def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path
         (refused(412, "LeaseIdMissing"), LockedError, "lease"),
         (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
         (refused(400, "Md5Mismatch"), IntegrityError, ""),
-        ((302, {"Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
-        ((200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), ForeignAnswerError, "azure_endpoint_url"),
-        ((403, {"Content-Type": "text/html"}, b"<html>Blocked</html>"), ForeignAnswerError, "azure_endpoint_url"),
+        ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
+        ((200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"), ForeignAnswerError, "azure_endpoint_url"),
+        ((403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"), ForeignAnswerError, "azure_endpoint_url"),
     ],
 )
 def test_refusals(play, answer, kind, hint):
