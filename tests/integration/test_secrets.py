@@ -38,7 +38,7 @@ from cloudbridge_store.drivers.base import (
     SignOptions,
 )
 from cloudbridge_store.errors import CloudBridgeBaseException, InvalidConfigurationException, InvalidValueException
-from cloudbridge_store.redaction import Secret, redact
+from cloudbridge_store.redaction import Secret, hide, redact
 
 PACKAGE = str(Path(cloudbridge_store.__file__).parent)
 CUSTOMER_KEY = b"canaryCUSTOMERKEY0123456789abcde"
@@ -204,6 +204,8 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "head_object": (bucket, key, read),
         "get_object": (bucket, key, read),
         "copy_object": (bucket, key, bucket, f"{key}-copy", None, {"source": read}),
+        "copy_url": (bucket, f"{key}-copy", hide("https://127.0.0.1:1/a?sig=canary/SECRET+key/0123456789abcdef"), put),
+        "set_storage_class": (bucket, key, "STANDARD_IA"),
         "list_objects": (bucket,),
         "list_versions": (bucket,),
         "get_versioning": (bucket,),

@@ -130,8 +130,16 @@ def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path
         (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
         (refused(400, "Md5Mismatch"), IntegrityError, ""),
         ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
-        ((200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"), ForeignAnswerError, "azure_endpoint_url"),
-        ((403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"), ForeignAnswerError, "azure_endpoint_url"),
+        (
+            (200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"),
+            ForeignAnswerError,
+            "azure_endpoint_url",
+        ),
+        (
+            (403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"),
+            ForeignAnswerError,
+            "azure_endpoint_url",
+        ),
     ],
 )
 def test_refusals(play, answer, kind, hint):
