@@ -67,10 +67,13 @@ _NAMES = (
     *("x-amz-s3session-token", "x-auth-token", "cookie", "set-cookie", "credential", "signature", "cbs-signature"),
     *("awsaccesskeyid", "accesskeyid", "secretaccesskey", "sessiontoken", "password", "canonicalrequest"),
     *("accesskey", "accesstoken", "refreshtoken", "clientsecret", "secretkey"),
+    *("sig", "accountkey", "sharedaccesssignature", r"x-ms-encryption-key(?:-sha256)?"),
+    *("access_token", "refresh_token", "client_secret", "client_assertion"),
 )
+_SCHEMES = "Bearer|SharedKey|Basic"
 _NAMED = re.compile(
-    rf"(?P<name>(?:(?<![a-z])|(?<=\\n))(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*b?)"
-    r"(?:(?P<quote>['\"]).*?(?P=quote)|[^\s&<>'\",;\\]+)",
+    rf"(?P<name>(?:(?<![a-z])|(?<=\\n))(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*(?:b(?=['\"]))?)"
+    rf"(?:(?P<quote>['\"]).*?(?P=quote)|(?:(?:{_SCHEMES})\s+)?[^\s&<>'\",;\\]+)",
     re.IGNORECASE,
 )
 _OLD_AUTHORIZATION = re.compile(r"(?<=\bAWS )[^\s:'\"]+:[A-Za-z0-9+/=]+")

@@ -73,6 +73,8 @@ class ProviderHarness(ABC):
     behind the name of a scenario and ``": "``, that cannot happen to it there."""
     keeps_doubtful_uploads: ClassVar[bool] = False
     """An upload whose end nobody answered stays, and is listed: what its parts are in may be an object in a moment."""
+    bodiless: ClassVar[frozenset[str]] = frozenset()
+    """The contract's operations, of those that S3 answers with a document, that this service answers without a body."""
     tls: ssl.SSLContext | None = None
     """For signed URLs, where the server's certificate is not one that everybody trusts."""
 

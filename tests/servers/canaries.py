@@ -29,6 +29,7 @@ from cloudbridge_store.drivers.base import (
     SignOptions,
 )
 from cloudbridge_store.errors import CloudBridgeBaseException
+from cloudbridge_store.redaction import hide
 
 PACKAGE = str(Path(cloudbridge_store.__file__).parent)
 CUSTOMER_KEY = b"canaryCUSTOMERKEY0123456789abcde"
@@ -43,8 +44,8 @@ COMMON = {
     "key of signed URLs": "canaryTEMPurlKEY0123456789",
 }
 """What any provider may be given."""
-TEMP_URL_KEY = COMMON["key of signed URLs"]
-SECRET_URL = f"https://127.0.0.1:1/bucket/key?sig={COMMON['signature of a URL to copy']}"
+TEMP_URL_KEY = hide(COMMON["key of signed URLs"])
+SECRET_URL = hide(f"https://127.0.0.1:1/bucket/key?sig={COMMON['signature of a URL to copy']}")
 SIGNATURES = ("X-Amz-Signature", "cbs-signature", "sig", "X-Goog-Signature", "temp_url_sig")
 """The parameters by which signed URLs carry their signatures."""
 LOCKED = ReadOptions(customer_key=CUSTOMER_KEY)

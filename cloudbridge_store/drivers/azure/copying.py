@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,11 +13,10 @@ from urllib.parse import urlencode
 from azure.core.exceptions import HttpResponseError
 
 from cloudbridge_store.config import refuse_http
-from cloudbridge_store.drivers.azure import background, tagging
+from cloudbridge_store.drivers.azure import background, tagging, uploads
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import Signer, address
 from cloudbridge_store.drivers.azure.translate import (
-    asking_for,
     conditions,
     describing,
     matching,
@@ -101,12 +99,13 @@ class Copy:
         size = self.source.size
         step = BLOCK if size is None else max(BLOCK, -(-size // _MOST_BLOCKS))
         count = 1 if size is None else -(-size // step)
-        prefix = secrets.token_hex(8)  # so that no other copy to this key has blocks of these names
-        names = [base64.b64encode(f"copy-{prefix}-{number:05}".encode()).decode() for number in range(count)]
-        encryption = asking_for(options.encryption)
+        # Named as parts of an upload that nobody started: all names of an object's blocks must have one length.
+        copy_id = uuid.uuid4().hex
+        names = [uploads.Block(copy_id, number, 0, bytes(16)).name for number in range(1, count + 1)]
+        common = {**self.source.headers, **uploads.block_headers(options)}
 
         def send(number: int) -> str:
-            headers = {**self.source.headers, **encryption}
+            headers = dict(common)
             if size is not None:
                 headers["x-ms-source-range"] = f"bytes={number * step}-{min(size, (number + 1) * step) - 1}"
             self.service.send("PUT", self._path, {"comp": "block", "blockid": names[number]}, headers)
@@ -131,8 +130,8 @@ class Copy:
         with_copy = {name: value for name, value in given.items() if not name.startswith("x-ms-blob-")}
         answer = self.in_background({**with_copy, **conditions(options)})
         content = {name: value for name, value in given.items() if name.startswith("x-ms-blob-")}
-        if "Content-MD5" in answer:
-            content["x-ms-blob-content-md5"] = answer["Content-MD5"]
+        if (digest := self.source.digest or answer.get("Content-MD5")) is not None:
+            content["x-ms-blob-content-md5"] = digest
         own = matching(answer["ETag"].strip('"'), None)
         answer = self.service.send("PUT", self._path, {"comp": "properties"}, {**content, **own}).headers
         if not options.metadata:

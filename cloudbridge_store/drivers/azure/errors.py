@@ -215,6 +215,8 @@ def _meaning(said: Said) -> Meaning:
         return _of_refused_signature(said)
     if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:
         return Meaning(CredentialsExpiredError, "auth", "The token is not accepted, or has expired: get a new one")
+    if said.code == "InvalidOperation" and "MD5" in said.text:
+        return BY_CODE["Md5Mismatch"]  # as Azurite says it
     if said.code in BY_CODE:
         meaning = BY_CODE[said.code]
         # Something on the way may have said so after it was done.

@@ -89,11 +89,12 @@ def start(service: Service, bucket: str, key: str, options: PutOptions) -> str:
 
 
 def _put_mark(service: Service, bucket: str, key: str, block: Block, options: PutOptions) -> None:
-    headers = _block_headers(options)
+    headers = block_headers(options)
     service.send("PUT", service.path(bucket, key), {"comp": "block", "blockid": block.name}, headers, _FILLER)
 
 
-def _block_headers(options: PutOptions) -> dict[str, str]:
+def block_headers(options: PutOptions) -> dict[str, str]:
+    """Return the headers of an object to be that each of its blocks needs already."""
     return {
         **asking_for(options.encryption),
         **{name: value for name, value in options.extra.items() if name.lower() in _OF_BLOCKS},
@@ -113,7 +114,7 @@ def send_part(
     with body.open() as stream:
         sent: SentStream | bytes = SentStream(stream, body.size) if body.size else _FILLER
         digest = {"Content-MD5": encode_md5(body.md5)} if body.size else {}
-        service.send("PUT", path, query, {**digest, **_block_headers(options)}, sent)
+        service.send("PUT", path, query, {**digest, **block_headers(options)}, sent)
     return block.part
 
 

@@ -130,8 +130,16 @@ def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path
         (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
         (refused(400, "Md5Mismatch"), IntegrityError, ""),
         ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
-        ((200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"), ForeignAnswerError, "azure_endpoint_url"),
-        ((403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"), ForeignAnswerError, "azure_endpoint_url"),
+        (
+            (200, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Sign in</html>"),
+            ForeignAnswerError,
+            "azure_endpoint_url",
+        ),
+        (
+            (403, {**SOMEBODY, "Content-Type": "text/html"}, b"<html>Blocked</html>"),
+            ForeignAnswerError,
+            "azure_endpoint_url",
+        ),
     ],
 )
 def test_refusals(play, answer, kind, hint):
@@ -211,7 +219,7 @@ def test_get_is_one_request_with_the_range(play):
         assert (download.start, download.length, download.info.size) == (3, 3, 10)
         assert download.info.checksums == {"md5": b"ab".hex()}
         assert stream.read(10) == b"345"
-    assert [(each.headers["x-ms-range"], each.headers["if-match"]) for each in script.asked] == [("bytes=3-5", '"0x1"')]
+    assert [(each.headers["range"], each.headers["if-match"]) for each in script.asked] == [("bytes=3-5", '"0x1"')]
 
 
 @pytest.mark.parametrize("told", ["bytes 3-6/10", "nonsense", None])

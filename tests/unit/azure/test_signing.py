@@ -145,6 +145,8 @@ def test_a_key_does_not_show(delegated):
 
 
 def test_an_answer_that_is_no_key(make, serve):
-    script = serve(lambda asked: (200, {"x-ms-request-id": "R1"}, b"<UserDelegationKey><Value>eA==</Value></UserDelegationKey>"))
+    script = serve(
+        lambda asked: (200, {"x-ms-request-id": "R1"}, b"<UserDelegationKey><Value>eA==</Value></UserDelegationKey>")
+    )
     with pytest.raises(errors.ForeignAnswerError):
         sign(make(f"{script.url}/anaccount", azure_access_token="a-token"))
