@@ -67,6 +67,9 @@ _NAMES = (
     *("x-amz-s3session-token", "x-auth-token", "cookie", "set-cookie", "credential", "signature", "cbs-signature"),
     *("awsaccesskeyid", "accesskeyid", "secretaccesskey", "sessiontoken", "password", "canonicalrequest"),
     *("accesskey", "accesstoken", "refreshtoken", "clientsecret", "secretkey"),
+    *("x-goog-signature", "x-goog-credential", "access_token", "refresh_token", "id_token", "client_secret"),
+    *("assertion", "subject_token", "private_key", "private_key_id", "signedblob"),
+    r"x-goog-(?:copy-source-)?encryption-key(?:-sha256)?",
 )
 _NAMED = re.compile(
     rf"(?P<name>(?:(?<![a-z])|(?<=\\n))(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*b?)"
