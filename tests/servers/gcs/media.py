@@ -15,6 +15,7 @@ from servers.gcs.creating import check_customer_key
 from servers.gcs.refusals import no_such_range
 from servers.gcs.wire import Answer
 
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _FIELDS = {
     "Content-Disposition": "contentDisposition",
     "Content-Encoding": "contentEncoding",
@@ -58,8 +59,9 @@ def _safe(text):
 
 
 def metadata_headers(version):
+    """Return the metadata as headers, but for names that no header can have."""
     metadata = version.fields.get("metadata") or {}
-    return {f"x-goog-meta-{_safe(name)}": _safe(value) for name, value in metadata.items()}
+    return {f"x-goog-meta-{name}": _safe(value) for name, value in metadata.items() if _TOKEN.fullmatch(name)}
 
 
 def download(version, headers, etag, extra=None):

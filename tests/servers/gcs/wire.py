@@ -124,7 +124,10 @@ class Listener:
     def serve(self):
         """Serve until the process ends."""
         while True:
-            connection, _ = self._socket.accept()
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                continue  # it went away again at once
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection):

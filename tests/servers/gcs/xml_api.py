@@ -35,7 +35,7 @@ _ACLS = {
     "project-private": "projectPrivate",
 }
 _HEADERS = {
-    "x-goog-acl", "x-goog-api-client", "x-goog-content-sha256", "x-goog-custom-time", "x-goog-date",
+    "x-goog-acl", "x-goog-api-client", "x-goog-content-length-range", "x-goog-content-sha256", "x-goog-custom-time", "x-goog-date",
     "x-goog-encryption-algorithm", "x-goog-encryption-key", "x-goog-encryption-key-sha256",
     "x-goog-encryption-kms-key-name", "x-goog-hash", "x-goog-if-generation-match", "x-goog-if-metageneration-match",
     "x-goog-resumable", "x-goog-storage-class", "x-goog-user-project",
@@ -205,7 +205,22 @@ def put(call):
             parse_time(custom)
         planned.check()
     content = Writer(call.state.directory).take(call.asked.body.pieces())
+    _check_length(call, content.size)
     return stored(planned.commit(call.state, content))
+
+
+def _check_length(call, size):
+    """Refuse a content that is not as long as the header says that may be signed."""
+    text = call.headers.get("x-goog-content-length-range")
+    if text is None:
+        return
+    found = re.fullmatch(r"(\d+),\s*(\d+)", text)
+    if not found:
+        raise invalid(f"Invalid x-goog-content-length-range: {text}")
+    for is_wrong, name in ((size < int(found[1]), "Small"), (size > int(found[2]), "Large")):
+        if is_wrong:
+            message = f"Your proposed upload is too {name.lower()} for the range that was given."
+            raise invalid(message, xml=(f"EntityToo{name}", message))
 
 
 def stored(version, status=200, body=b""):
