@@ -19,7 +19,7 @@ What is to be known of it, as ``server("gcs")`` tells it:
 It is a virtual machine's metadata server, too: ``GCE_METADATA_HOST`` and ``GCE_METADATA_IP`` are to be its address and
 port. There are no HMAC keys, and no TLS.
 
-Every rule is one of Google's reference, https://cloud.google.com/storage/docs. Which page, the modules say that keep it:
+Every rule is one of Google's reference, https://cloud.google.com/storage/docs. The modules name the pages they follow:
 
 =================== =====================================================================================
 ``routes``          which request means what; ``call``: parameters; ``schema``: fields, as the API describes itself
@@ -41,8 +41,8 @@ Where it differs from the service, it is on the side of refusing:
 * A chunk of a resumable upload that is not the last must be a multiple of 256 KiB; the service keeps what is one.
 * The answer to the end of an upload in parts has no ``x-goog-generation``: the reference does not promise it.
 
-Where it is less than the service: lifecycle rules, retention locks and classes are noted, and nothing comes of time
-but the end of holds, retention, tokens and signatures; of what is soft-deleted a bucket keeps the last 64 MiB.
+Where it is less than the service: lifecycle rules, autoclass, websites and CORS are kept, and nothing comes of them; of
+what is soft-deleted a bucket keeps the last 64 MiB, and no policy's time ends it.
 """
 
 from __future__ import annotations
