@@ -26,6 +26,15 @@ _PREDEFINED = {
     "bucketOwnerRead": [("owners", "READER")],
     "bucketOwnerFullControl": [("owners", "OWNER")],
 }
+XML_NAMES = {
+    "private": "private",
+    "public-read": "publicRead",
+    "authenticated-read": "authenticatedRead",
+    "bucket-owner-read": "bucketOwnerRead",
+    "bucket-owner-full-control": "bucketOwnerFullControl",
+    "project-private": "projectPrivate",
+}
+"""The predefined lists of objects by their names in the XML API."""
 _OF_BUCKETS = {"private", "publicRead", "publicReadWrite", "authenticatedRead", "projectPrivate"}
 
 

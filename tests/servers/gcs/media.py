@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from email.utils import format_datetime
@@ -123,3 +124,17 @@ def _read_range(text, size):
     if first >= size:
         raise no_such_range(size)
     return first, min(last, size - 1)
+
+
+def xml_etag(version):
+    """Return an object's ETag as the XML API has it: its MD5, and something else where it has none."""
+    if version.content.md5 and not version.customer_key:
+        return f'"{base64.b64decode(version.content.md5).hex()}"'
+    return f'"-{version.etag}"'
+
+
+def stored(version, status=200, body=b""):
+    """Return the answer that an object was stored."""
+    found = headers_of(version, xml_etag(version))
+    kept = {name: value for name, value in found.items() if name == "ETag" or name.lower().startswith("x-goog-")}
+    return Answer(status, {**kept, "Content-Type": "text/html; charset=UTF-8"}, body)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from servers.gcs.call import json_answer
 from servers.gcs.content import Writer
+from servers.gcs.creating import read_hashes
 from servers.gcs.refusals import Refusal, invalid
 from servers.gcs.resources import object_resource
 from servers.gcs.wire import Answer
@@ -98,17 +99,11 @@ def put(state, asked, name, url):
                 _check_total(session, session.writer.size)
         if session.total is None or session.writer.size < session.total:
             return _how_far(session)
-        session.plan.digests |= _hashes(asked.headers)
+        session.plan.digests |= read_hashes(asked.headers)
         version = session.plan.commit(state, session.writer.finish())
         # The session outlives the object, and must not keep its content.
         session.answer, session.plan, session.writer = _finished(version, url), None, None
         return Answer(200, dict(session.answer.headers), session.answer.body)
-
-
-def _hashes(headers):
-    from servers.gcs.inserts import read_hashes
-
-    return read_hashes(headers)
 
 
 def _finished(version, url):

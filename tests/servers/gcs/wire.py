@@ -105,6 +105,25 @@ class Body:
             raise Malformed from error
 
 
+class Read:
+    """A body that was read already, and can be read again."""
+
+    is_chunked = False
+
+    def __init__(self, body):
+        self._body = body
+        self.length = len(body)
+
+    def pieces(self):
+        yield self._body
+
+    def read(self):
+        return self._body
+
+    def finish(self):
+        return True
+
+
 def _length(headers):
     text = headers.get("content-length")
     if text is None:

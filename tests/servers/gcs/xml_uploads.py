@@ -16,8 +16,8 @@ from xml.sax.saxutils import escape
 
 from servers.gcs import access
 from servers.gcs.content import Writer, join
-from servers.gcs.creating import check_digests, read_customer_key
-from servers.gcs.inserts import read_hashes
+from servers.gcs.creating import check_digests, read_customer_key, read_hashes
+from servers.gcs.media import xml_etag
 from servers.gcs.model import now, rfc3339
 from servers.gcs.refusals import Refusal, invalid, not_implemented
 from servers.gcs.wire import Answer
@@ -124,8 +124,6 @@ def _check_key(call, upload):
 
 
 def _complete(call):
-    from servers.gcs.xml_api import etag
-
     call.know({"uploadid", "userproject"})
     wanted = _read_parts(call.asked.body.read())
     with call.state.lock:
@@ -144,11 +142,11 @@ def _complete(call):
         ("Location", f"{call.url}/{call.bucket_name}/{quote(call.name)}"),
         ("Bucket", call.bucket_name),
         ("Key", call.name),
-        ("ETag", etag(version)),
+        ("ETag", xml_etag(version)),
     ]
     document = _document("CompleteMultipartUploadResult", fields)
     # Of the headers of other writes the reference promises none. Google's client for Java reads this one.
-    document.headers |= {"ETag": etag(version), "x-goog-hash": f"crc32c={version.content.crc32c}"}
+    document.headers |= {"ETag": xml_etag(version), "x-goog-hash": f"crc32c={version.content.crc32c}"}
     return document
 
 
