@@ -16,7 +16,6 @@ from servers.gcs.resources import PROJECT_NUMBERS, bucket_acl, object_acl
 
 _OBJECT_ROLES = ("READER", "OWNER")
 _BUCKET_ROLES = ("READER", "WRITER", "OWNER")
-_TEAMS = {"READER": "viewers", "WRITER": "editors", "OWNER": "owners"}
 _PREDEFINED = {
     "private": [],
     "publicRead": [("allUsers", "READER")],
@@ -45,7 +44,7 @@ def team(bucket, name):
 
 def predefined(bucket, name, owner, *, of_bucket=False):
     """Return the list that the name of a predefined one stands for."""
-    if name not in _PREDEFINED or (of_bucket != (name in _OF_BUCKETS) and name != "publicRead" and of_bucket):
+    if name not in (_OF_BUCKETS if of_bucket else _PREDEFINED.keys() - {"publicReadWrite"}):
         raise invalid(f"Invalid value '{name}' for predefined ACL", reason="invalidParameter")
     entries = [{**owner, "role": "OWNER"}]
     for entity, role in _PREDEFINED[name]:
