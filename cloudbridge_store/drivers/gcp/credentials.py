@@ -65,7 +65,7 @@ class _TokenAnswer(transport.Response):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return dict(self._answer.headers)
+        return self._answer.headers  # which are looked up in any case
 
     @property
     def data(self) -> bytes:

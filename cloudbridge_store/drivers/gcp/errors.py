@@ -258,7 +258,7 @@ def classify(error: BaseException) -> Failure | None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return str(error).removesuffix(".") or type(error).__name__
 
 
 def _classify_tls(error: BaseException) -> Failure | None:
@@ -323,7 +323,7 @@ def _classify_answer(error: Any) -> Failure:
     headers = {name.lower(): value for name, value in dict(getattr(response, "headers", None) or {}).items()}
     status = int(error.code) if error.code is not None else None
     details = error.errors[0] if error.errors and isinstance(error.errors[0], dict) else {}
-    reason, text = str(details.get("reason", "")), str(error.message or "")
+    reason, text = str(details.get("reason", "")), str(error.message or "").removesuffix(".")
     named = bool(reason) or REQUEST_ID in headers or response is None
     meaning = meaning_of(status, reason, text, named=named)
     hint = meaning.hint

@@ -115,7 +115,13 @@ def in_xml(status, code):
 def test_reasons_of_the_json_interface(status, reason, message, kind, retry):
     error = refusal(in_json(status, reason, message))
     found = classify(error)
-    assert (found.error, found.retry, found.status, found.code, found.reason) == (kind, retry, status, reason, message)
+    assert (found.error, found.retry, found.status, found.code, found.reason) == (
+        kind,
+        retry,
+        status,
+        reason,
+        message.removesuffix("."),
+    )
     assert isinstance(error, sdk.GoogleAPICallError)
 
 
