@@ -68,7 +68,9 @@ _NAMES = (
     *("awsaccesskeyid", "accesskeyid", "secretaccesskey", "sessiontoken", "password", "canonicalrequest"),
     *("accesskey", "accesstoken", "refreshtoken", "clientsecret", "secretkey"),
     *("sig", "accountkey", "sharedaccesssignature", r"x-ms-encryption-key(?:-sha256)?"),
-    *("access_token", "refresh_token", "client_secret", "client_assertion"),
+    *("access_token", "refresh_token", "id_token", "client_secret", "client_assertion"),
+    *("x-goog-signature", "x-goog-credential", r"x-goog-(?:copy-source-)?encryption-key(?:-sha256)?"),
+    *("assertion", "subject_token", "private_key", "private_key_id", "signedblob"),
 )
 _SCHEMES = "Bearer|SharedKey|Basic"
 _NAMED = re.compile(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 import uuid
 from datetime import datetime, timedelta
@@ -228,6 +231,32 @@ def test_a_token_that_nothing_can_renew(harness, make, bucket):
         provider.storage.buckets.get(bucket.name)
     assert (caught.value.status, caught.value.attempts) == (401, 1)
     assert "gcp_access_token" in caught.value.hint
+
+
+ON_A_MACHINE = """
+import json, sys
+from cloudbridge_store import CloudProviderFactory
+
+provider = CloudProviderFactory().create_provider("gcp", json.loads(sys.argv[1]))
+obj = provider.storage.buckets.get(sys.argv[2]).objects.get("a")
+print(json.dumps([obj.content().decode(), obj.generate_url(60), [each.name for each in provider.storage.buckets]]))
+"""
+
+
+def test_a_virtual_machine_of_googles_knows_who_it_is(harness, bucket):
+    bucket.objects.create("a").upload(b"content")
+    where = {"gcp_endpoint_url": harness.server.url, "gcp_iam_endpoint_url": harness.server.url}
+    host = harness.server.url.removeprefix("http://")
+    cleared = ("GOOGLE_APPLICATION_CREDENTIALS", "NO_GCE_CHECK", "GOOGLE_CLOUD_PROJECT")
+    environment = {name: value for name, value in os.environ.items() if name not in cleared}
+    environment |= {"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host, "CLOUDSDK_CONFIG": "/nonexistent"}
+    command = [sys.executable, "-c", ON_A_MACHINE, json.dumps(where), bucket.name]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    content, url, names = json.loads(done.stdout)
+    assert (content, bucket.name in names) == ("content", True)
+    # Signed by IAM, for the account that the machine says it is.
+    assert harness.get_url(url).body == b"content"
 
 
 # Signatures

@@ -52,7 +52,7 @@ class Script:
                 if self.command != "HEAD":
                     self.wfile.write(content)
 
-            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_one  # noqa: N815
+            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = do_PATCH = handle_one  # noqa: N815
 
             def log_message(self, *_):
                 pass

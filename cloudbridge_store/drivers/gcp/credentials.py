@@ -17,9 +17,9 @@ from google.auth import credentials as google_credentials
 from google.auth import transport
 
 from cloudbridge_store.drivers.gcp.settings import emulator
-from cloudbridge_store.drivers.gcp.wire import Wire
+from cloudbridge_store.drivers.gcp.wire import Answer, Wire
 from cloudbridge_store.errors import InvalidConfigurationException
-from cloudbridge_store.redaction import unhide
+from cloudbridge_store.redaction import hide
 
 SCOPES = (
     "https://www.googleapis.com/auth/devstorage.full_control",
@@ -45,8 +45,10 @@ class Requester(transport.Request):
         **_: Any,
     ) -> _TokenAnswer:
         """Send one request. :raises TransportError: no answer came."""
+        # Both can say who we are; nothing shows them.
+        body, hidden = hide(body), hide(headers or {})
         try:
-            return _TokenAnswer(self._wire.exchange(method, url, dict(headers or {}), body))
+            return _TokenAnswer(self._wire.exchange(method, url, hidden, body))
         except Exception as error:
             raise google.auth.exceptions.TransportError(error) from error
 
@@ -54,20 +56,20 @@ class Requester(transport.Request):
 class _TokenAnswer(transport.Response):
     """An answer as google.auth reads it."""
 
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer._replace(data=hide(answer.data))
 
     @property
     def status(self) -> int:
-        return int(self._answer.status)
+        return self._answer.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return dict(self._answer.headers)
+        return self._answer.headers  # which are looked up in any case
 
     @property
     def data(self) -> bytes:
-        return bytes(self._answer.data)
+        return self._answer.data
 
 
 class Identity:
@@ -96,7 +98,7 @@ class Identity:
             self._credentials = _scoped(_checked_object(config["gcp_credentials_obj"]))
             return "gcp_credentials_obj"
         if config["gcp_service_creds_dict"]:
-            self._take("config key gcp_service_creds_dict", unhide(config["gcp_service_creds_dict"]))
+            self._take("config key gcp_service_creds_dict", hide(config["gcp_service_creds_dict"]))
             return "gcp_service_creds_dict"
         if config["gcp_service_creds_file"]:
             path = Path(config["gcp_service_creds_file"]).expanduser()
@@ -182,7 +184,9 @@ class Identity:
                 if self._stale or not credentials.valid:
                     credentials.refresh(self.requester)
                     self._stale = False
-        credentials.apply(headers)
+        said: dict[str, str] = {}
+        credentials.apply(said)
+        headers.update(hide(said))
 
     def renew(self) -> bool:
         """Fetch a new token before the next request; ``False`` where there is none to be had."""
@@ -221,7 +225,7 @@ class Identity:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return hide(json.loads(path.read_bytes()))
     except OSError as error:
         message = f"credentials file {path}: {error.strerror or error}"
         raise InvalidConfigurationException(message) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
@@ -229,8 +230,8 @@ _NO_TLS = "The server does not speak TLS there: check the port, or whether it is
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
     ((auth.DefaultCredentialsError,), Meaning(AuthenticationError, hint=_DEFAULT)),
     ((auth.GoogleAuthError,), Meaning(AuthenticationError, hint=_WHO)),
-    ((wire.ConnectTimeoutError,), Meaning(OperationTimeoutError, "always")),
     ((wire.NewConnectionError, wire.ProxyError), Meaning(ConnectionFailedError, "always")),
+    ((wire.ConnectTimeoutError,), Meaning(OperationTimeoutError, "always")),
     ((wire.TimeoutError, TimeoutError), Meaning(OperationTimeoutError, "idempotent")),
     ((wire.LocationValueError,), Meaning(InvalidRequestError, hint="Check gcp_endpoint_url")),
     (
@@ -253,11 +254,11 @@ def classify(error: BaseException) -> Failure | None:
     for classes, meaning in _BY_CLASS:
         if isinstance(error, classes):
             return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
-    return _classify_sdk(error)
+    return _classify_requests(error) or _classify_sdk(error)
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return str(error).removesuffix(".") or type(error).__name__
 
 
 def _classify_tls(error: BaseException) -> Failure | None:
@@ -287,6 +288,23 @@ def _classify_refresh(error: auth.RefreshError) -> Failure:
     return Failure(AuthenticationError, reason=f"no token could be fetched: {text}", hint=_WHO)
 
 
+def _classify_requests(error: BaseException) -> Failure | None:
+    """Say what an exception of requests means, by which credentials of somebody else's may fetch their tokens."""
+    requests = sys.modules.get("requests")
+    if requests is None or not isinstance(error, requests.exceptions.RequestException):
+        return None
+    kinds = requests.exceptions
+    if isinstance(error, kinds.SSLError):
+        return _classify_tls(error) or Failure(ConnectionFailedError, "idempotent", _reason(error))
+    if isinstance(error, kinds.ConnectTimeout):
+        return Failure(OperationTimeoutError, "always", _reason(error))
+    if isinstance(error, kinds.Timeout):
+        return Failure(OperationTimeoutError, "idempotent", _reason(error))
+    if isinstance(error, ValueError):
+        return Failure(InvalidRequestError, reason=_reason(error), hint="Check the addresses in the configuration")
+    return Failure(ConnectionFailedError, "idempotent", _reason(error))
+
+
 def _classify_sdk(error: BaseException) -> Failure | None:
     from google.api_core import exceptions as sdk  # here, as most programs never see a failure
 
@@ -305,7 +323,7 @@ def _classify_answer(error: Any) -> Failure:
     headers = {name.lower(): value for name, value in dict(getattr(response, "headers", None) or {}).items()}
     status = int(error.code) if error.code is not None else None
     details = error.errors[0] if error.errors and isinstance(error.errors[0], dict) else {}
-    reason, text = str(details.get("reason", "")), str(error.message or "")
+    reason, text = str(details.get("reason", "")), str(error.message or "").removesuffix(".")
     named = bool(reason) or REQUEST_ID in headers or response is None
     meaning = meaning_of(status, reason, text, named=named)
     hint = meaning.hint

@@ -26,6 +26,7 @@ from cloudbridge_store.errors import (
     PreconditionFailedError,
     UnsupportedOperationError,
 )
+from cloudbridge_store.redaction import hide
 
 LISTED_FIELDS = "name,size,updated,generation,contentType,storageClass,md5Hash,crc32c"
 DESCRIBED_FIELDS = (
@@ -201,7 +202,7 @@ def unlocking(key: bytes | None, role: str = "") -> dict[str, str]:
     prefix = f"x-goog-{role}encryption"
     return {
         f"{prefix}-algorithm": "AES256",
-        f"{prefix}-key": base64.b64encode(key).decode(),
+        f"{prefix}-key": hide(base64.b64encode(key).decode()),
         f"{prefix}-key-sha256": base64.b64encode(hashlib.sha256(key).digest()).decode(),
     }
 

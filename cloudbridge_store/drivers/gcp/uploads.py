@@ -111,13 +111,17 @@ def list_parts(service: Service, bucket: str, key: str, upload_id: str) -> list[
 def finish(
     service: Service, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions
 ) -> Stored:
-    """Make the object of its parts."""
+    """Make the object of its parts.
+
+    The answer need not name the generation; then the object is looked at. Who stored another one in that moment has
+    replaced this one, and theirs is what there is.
+    """
     document = ET.Element("CompleteMultipartUpload")
     for part in parts:
         element = ET.SubElement(document, "Part")
         ET.SubElement(element, "PartNumber").text = str(part.number)
         ET.SubElement(element, "ETag").text = f'"{part.etag}"'
-    headers = {"Content-Type": "application/xml"}
+    headers = {"Content-Type": "application/xml", **unlocking(options.customer_key)}
     target = f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}"
     try:
         answer = service.send("POST", target, headers, ET.tostring(document))

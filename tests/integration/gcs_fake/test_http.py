@@ -366,6 +366,26 @@ def test_a_resumable_upload_that_breaks_keeps_whole_steps(ask, bucket, begin):
     assert ask("GET", path_of(bucket, "x"), params={"alt": "media"}).content == content
 
 
+def test_a_request_that_hangs_keeps_nobody_from_going_on(ask, bucket, begin):
+    content = os.urandom(2 * QUARTER)
+    session = begin("x")
+    to = urlsplit(session)
+    with socket.create_connection((to.hostname, to.port)) as hanging:
+        head = f"PUT {to.path}?{to.query} HTTP/1.1\r\nHost: {to.netloc}\r\nContent-Length: {len(content)}\r\n\r\n"
+        hanging.sendall(head.encode() + content[: QUARTER + 10])
+        limit = time.monotonic() + 30
+        kept = None
+        while kept is None and time.monotonic() < limit:
+            kept = ask("PUT", session, token=None, headers={"Content-Range": "bytes */*"}).headers.get("Range")
+        assert kept == f"bytes=0-{QUARTER - 1}"
+        rest = {"Content-Range": f"bytes {QUARTER}-{2 * QUARTER - 1}/{2 * QUARTER}"}
+        assert ask("PUT", session, token=None, headers=rest, data=content[QUARTER:]).status_code == 200
+        # What the one that hung still had to say comes too late.
+        hanging.sendall(b"x" * (QUARTER - 10))
+        assert hanging.recv(100) == b""
+    assert ask("GET", path_of(bucket, "x"), params={"alt": "media"}).content == content
+
+
 def test_a_cancelled_session(ask, begin):
     session = begin("x")
     assert ask("DELETE", session, token=None).status_code == 499

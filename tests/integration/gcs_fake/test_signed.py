@@ -311,7 +311,7 @@ def test_a_machine_of_the_cloud_has_credentials(gcs, ask, bucket, client, tmp_pa
     place = urlsplit(gcs.url).netloc
     own = {"GCE_METADATA_HOST": place, "GCE_METADATA_IP": place, "HOME": str(tmp_path), "PATH": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", _ON_A_MACHINE]
-    said = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    said = subprocess.run(command, env=own, capture_output=True, encoding="utf-8", check=False)
     assert said.returncode == 0, said.stderr
     project, email, token = said.stdout.split()
     assert (project, email) == (gcs.project, client._credentials.service_account_email)

@@ -16,7 +16,33 @@ What is to be known of it, as ``server("gcs")`` tells it:
 ``iam_url``
     Where ``/v1/projects/-/serviceAccounts/<email>:signBlob`` is: the same place.
 
-There are no HMAC keys, no metadata server, and no TLS.
+It is a virtual machine's metadata server, too: ``GCE_METADATA_HOST`` and ``GCE_METADATA_IP`` are to be its address and
+port. There are no HMAC keys, and no TLS.
+
+Every rule is one of Google's reference, https://cloud.google.com/storage/docs. The modules name the pages they follow:
+
+=================== =====================================================================================
+``routes``          which request means what; ``call``: parameters; ``schema``: fields, as the API describes itself
+``identity``        tokens, ``signBlob``; ``metadata_server``; ``access``: who may do what; ``acls``: lists and policies
+``bucket_rules``    names, places, classes, lifecycle, retention of buckets; ``buckets``: their methods
+``creating``        names, metadata, digests and keys of objects; ``objects``: their methods; ``lists``; ``selecting``
+``inserts``         uploads in one request; ``resumable``; ``xml_uploads``: in parts; ``forms``: signed forms
+``copying``         rewrites, copies, compositions; ``media``: downloads; ``batch``
+``signing``         signed URLs; ``xml_api``: what they are used on
+``refusals``        what is said when something is not done, in JSON, in XML, in plain text
+=================== =====================================================================================
+
+Where it differs from the service, it is on the side of refusing:
+
+* Unknown parameters and fields are 400; the service overlooks some. What the fake does not have is 501, and 400 if it
+  is a parameter. That is: notifications, HMAC keys, folders, moves, relocation, caches, bulk restores, conditions of
+  bindings, address filters, hierarchical namespaces, and of the XML API all but objects, uploads and forms.
+* Names of buckets with dots are 403, as for who has not shown that the domain is theirs.
+* A chunk of a resumable upload that is not the last must be a multiple of 256 KiB; the service keeps what is one.
+* The answer to the end of an upload in parts has no ``x-goog-generation``: the reference does not promise it.
+
+Where it is less than the service: lifecycle rules, autoclass, websites and CORS are kept, and nothing comes of them; of
+what is soft-deleted a bucket keeps the last 64 MiB, and no policy's time ends it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from servers.gcs.resources import PROJECT_NUMBERS, bucket_acl, object_acl
 
 _OBJECT_ROLES = ("READER", "OWNER")
 _BUCKET_ROLES = ("READER", "WRITER", "OWNER")
-_TEAMS = {"READER": "viewers", "WRITER": "editors", "OWNER": "owners"}
 _PREDEFINED = {
     "private": [],
     "publicRead": [("allUsers", "READER")],
@@ -26,6 +25,15 @@ _PREDEFINED = {
     "bucketOwnerRead": [("owners", "READER")],
     "bucketOwnerFullControl": [("owners", "OWNER")],
 }
+XML_NAMES = {
+    "private": "private",
+    "public-read": "publicRead",
+    "authenticated-read": "authenticatedRead",
+    "bucket-owner-read": "bucketOwnerRead",
+    "bucket-owner-full-control": "bucketOwnerFullControl",
+    "project-private": "projectPrivate",
+}
+"""The predefined lists of objects by their names in the XML API."""
 _OF_BUCKETS = {"private", "publicRead", "publicReadWrite", "authenticatedRead", "projectPrivate"}
 
 
@@ -36,7 +44,7 @@ def team(bucket, name):
 
 def predefined(bucket, name, owner, *, of_bucket=False):
     """Return the list that the name of a predefined one stands for."""
-    if name not in _PREDEFINED or (of_bucket != (name in _OF_BUCKETS) and name != "publicRead" and of_bucket):
+    if name not in (_OF_BUCKETS if of_bucket else _PREDEFINED.keys() - {"publicReadWrite"}):
         raise invalid(f"Invalid value '{name}' for predefined ACL", reason="invalidParameter")
     entries = [{**owner, "role": "OWNER"}]
     for entity, role in _PREDEFINED[name]:

@@ -8,7 +8,7 @@ import secrets
 
 from servers.gcs.inserts import Parts
 from servers.gcs.refusals import Refusal, invalid
-from servers.gcs.wire import Answer, Asked, Malformed, head_of, read_headers
+from servers.gcs.wire import Answer, Asked, Malformed, Read, head_of, read_headers
 
 MOST = 100
 LONGEST = 10 * 1024 * 1024
@@ -41,8 +41,6 @@ def answer(asked, answer_one):
 
 def _read(asked, boundary):
     """Yield the name and the request of each call."""
-    from servers.gcs.routes import Read
-
     size = 0
     body = asked.body.read()
     # Python's own writer of such messages ends lines without a carriage return, and the service takes that.
@@ -56,10 +54,10 @@ def _read(asked, boundary):
             raise invalid("The batch request is too large.", reason="badRequest")
         if not headers.get("content-type", "").lower().startswith("application/http"):
             raise invalid("Failed to parse batch request, error: a part is not application/http.", reason="badRequest")
-        yield headers.get("content-id", "").strip("<> "), _read_one(text, asked, Read)
+        yield headers.get("content-id", "").strip("<> "), _read_one(text, asked)
 
 
-def _read_one(text, asked, body_of):
+def _read_one(text, asked):
     head, _, body = text.replace(b"\r\n", b"\n").partition(b"\n\n")
     line, _, rest = head.strip().partition(b"\n")
     try:
@@ -73,4 +71,4 @@ def _read_one(text, asked, body_of):
             headers.setdefault(name, asked.headers[name])
     if not target.startswith("/storage/v1/") or "alt=media" in target:
         raise invalid("Batches take calls of /storage/v1 without media only.", reason="badRequest")
-    return Asked(method, target, headers, body_of(body.strip()))
+    return Asked(method, target, headers, Read(body.strip()))

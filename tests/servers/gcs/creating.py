@@ -103,6 +103,20 @@ def check_digests(digests, content):
         raise no_crc32c(wanted, content.crc32c)
 
 
+def read_hashes(headers):
+    """Return the digests that ``x-goog-hash`` and ``Content-MD5`` give, as in a resource."""
+    found = {}
+    for part in headers.get("x-goog-hash", "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name:
+            if name not in ("md5", "crc32c"):
+                raise invalid(f"Invalid x-goog-hash: {name}")
+            found["md5Hash" if name == "md5" else name] = value
+    if "content-md5" in headers:
+        found["md5Hash"] = headers["content-md5"]
+    return found
+
+
 def check_name(name):
     if not name:
         raise invalid("Required", ("parameter", "name"), "required")

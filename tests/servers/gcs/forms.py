@@ -11,11 +11,12 @@ import binascii
 import json
 import re
 
-from servers.gcs import signing
+from servers.gcs import acls, signing
 from servers.gcs.content import Writer
 from servers.gcs.creating import Plan
 from servers.gcs.identity import Caller
 from servers.gcs.inserts import Parts
+from servers.gcs.media import stored
 from servers.gcs.model import now, parse_time
 from servers.gcs.refusals import invalid
 from servers.gcs.wire import Answer
@@ -114,14 +115,12 @@ def _check_conditions(conditions, fields):
 
 
 def _plan(call, fields, caller, filename):
-    from servers.gcs.xml_api import _ACLS
-
     described = {field: fields[name] for name, field in _FIELDS.items() if name in fields}
     described.setdefault("contentType", "application/octet-stream")
     metadata = {name.removeprefix(_META): value for name, value in fields.items() if name.startswith(_META)}
     if metadata:
         described["metadata"] = metadata
-    if fields.get("acl", "private") not in _ACLS:
+    if fields.get("acl", "private") not in acls.XML_NAMES:
         raise invalid(f"Invalid ACL: {fields['acl']}")
     return Plan(
         bucket=call.bucket,
@@ -130,7 +129,7 @@ def _plan(call, fields, caller, filename):
         caller=caller,
         given=lambda _: None,
         storage_class=fields.get("x-goog-storage-class"),
-        predefined_acl=_ACLS.get(fields.get("acl")),
+        predefined_acl=acls.XML_NAMES.get(fields.get("acl")),
     )
 
 
@@ -144,8 +143,6 @@ def _limited(pieces, most):
 
 
 def _answer(call, fields, version):
-    from servers.gcs.xml_api import stored
-
     if target := fields.get("success_action_redirect"):
         return Answer(303, {"Location": target})
     status = int(fields.get("success_action_status", "204"))

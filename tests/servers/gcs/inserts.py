@@ -12,7 +12,7 @@ import re
 from servers.gcs import resumable, schema
 from servers.gcs.call import read_json
 from servers.gcs.content import Writer
-from servers.gcs.creating import WRITABLE, Plan, read_customer_key
+from servers.gcs.creating import WRITABLE, Plan, read_customer_key, read_hashes
 from servers.gcs.objects import answer
 from servers.gcs.refusals import Refusal, invalid
 from servers.gcs.wire import read_headers
@@ -57,20 +57,6 @@ def plan(call, resource):
     if resource.get("bucket", found.bucket.name) != found.bucket.name:
         raise invalid("The bucket of the resource is not that of the request.")
     found.check()
-    return found
-
-
-def read_hashes(headers):
-    """Return the digests that ``x-goog-hash`` and ``Content-MD5`` give, as in a resource."""
-    found = {}
-    for part in headers.get("x-goog-hash", "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name:
-            if name not in ("md5", "crc32c"):
-                raise invalid(f"Invalid x-goog-hash: {name}")
-            found["md5Hash" if name == "md5" else name] = value
-    if "content-md5" in headers:
-        found["md5Hash"] = headers["content-md5"]
     return found
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from email.utils import format_datetime
@@ -15,6 +16,7 @@ from servers.gcs.creating import check_customer_key
 from servers.gcs.refusals import no_such_range
 from servers.gcs.wire import Answer
 
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _FIELDS = {
     "Content-Disposition": "contentDisposition",
     "Content-Encoding": "contentEncoding",
@@ -58,8 +60,9 @@ def _safe(text):
 
 
 def metadata_headers(version):
+    """Return the metadata as headers, but for names that no header can have."""
     metadata = version.fields.get("metadata") or {}
-    return {f"x-goog-meta-{_safe(name)}": _safe(value) for name, value in metadata.items()}
+    return {f"x-goog-meta-{name}": _safe(value) for name, value in metadata.items() if _TOKEN.fullmatch(name)}
 
 
 def download(version, headers, etag, extra=None):
@@ -121,3 +124,17 @@ def _read_range(text, size):
     if first >= size:
         raise no_such_range(size)
     return first, min(last, size - 1)
+
+
+def xml_etag(version):
+    """Return an object's ETag as the XML API has it: its MD5, and something else where it has none."""
+    if version.content.md5 and not version.customer_key:
+        return f'"{base64.b64decode(version.content.md5).hex()}"'
+    return f'"-{version.etag}"'
+
+
+def stored(version, status=200, body=b""):
+    """Return the answer that an object was stored."""
+    found = headers_of(version, xml_etag(version))
+    kept = {name: value for name, value in found.items() if name == "ETag" or name.lower().startswith("x-goog-")}
+    return Answer(status, {**kept, "Content-Type": "text/html; charset=UTF-8"}, body)

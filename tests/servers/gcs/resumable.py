@@ -10,13 +10,15 @@ import re
 import secrets
 import threading
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
 from servers.gcs.call import json_answer
 from servers.gcs.content import Writer
+from servers.gcs.creating import read_hashes
 from servers.gcs.refusals import Refusal, invalid
 from servers.gcs.resources import object_resource
-from servers.gcs.wire import Answer
+from servers.gcs.wire import Answer, Gone
 
 STEP = 256 * 1024
 LIFETIME = 7 * 24 * 3600
@@ -34,8 +36,26 @@ class Session:
         self.answer = None
         self.is_cancelled = False
         self.over = time.time() + LIFETIME
+        self._turn = 0
 
-    def take(self, pieces, skipped):
+    def begin_turn(self):
+        """Have a new request be the one that writes, in place of one that may hang. The caller holds the lock."""
+        self._turn += 1
+        return self._turn
+
+    def check(self):
+        """Refuse to go on with what is over. The caller holds the lock."""
+        if self.is_cancelled:
+            raise Refusal(499, "cancelled", "Upload has been cancelled")
+        if time.time() > self.over:
+            raise Refusal(410, "gone", "Gone")
+
+    def check_turn(self, turn):
+        """:raises Gone: another request has taken over. The caller holds the lock."""
+        if turn != self._turn:
+            raise Gone
+
+    def take(self, pieces, skipped, turn):
         """Keep what arrives, in steps; the first bytes are skipped. Return what does not fill a step."""
         pending = bytearray()
         for piece in pieces:
@@ -43,7 +63,9 @@ class Session:
             skipped = max(skipped - len(piece), 0)
             whole = len(pending) - len(pending) % STEP
             if whole:
-                self.writer.write(pending[:whole])
+                with self.lock:
+                    self.check_turn(turn)
+                    self.writer.write(pending[:whole])
                 del pending[:whole]
         return pending
 
@@ -66,10 +88,6 @@ def find(state, name):
         session = state.sessions.get(name)
     if session is None:
         raise Refusal(404, "notFound", "Not Found")
-    if session.is_cancelled:
-        raise Refusal(499, "cancelled", "Upload has been cancelled")
-    if time.time() > session.over:
-        raise Refusal(410, "gone", "Gone")
     return session
 
 
@@ -77,7 +95,9 @@ def cancel(state, name):
     """Forget an upload. The answer to that is 499."""
     session = find(state, name)
     with session.lock:
+        session.check()
         session.is_cancelled = True
+        session.begin_turn()
         session.writer = None
     return Answer(499, {"Content-Type": "text/plain; charset=utf-8"})
 
@@ -86,29 +106,35 @@ def put(state, asked, name, url):
     """Take a piece of an upload, or tell how far it is."""
     session = find(state, name)
     with session.lock:
+        session.check()
         if session.answer is not None:
             return Answer(200, dict(session.answer.headers), session.answer.body)
         first, last, total = _read_range(asked)
         _check_total(session, total)
-        if first is not None:
-            _check_piece(session, first, last, total)
-            rest = session.take(asked.body.pieces(), session.writer.size - first)
-            session.writer.write(rest)
-            if total == "unknown":
-                _check_total(session, session.writer.size)
-        if session.total is None or session.writer.size < session.total:
-            return _how_far(session)
-        session.plan.digests |= _hashes(asked.headers)
-        version = session.plan.commit(state, session.writer.finish())
-        # The session outlives the object, and must not keep its content.
-        session.answer, session.plan, session.writer = _finished(version, url), None, None
-        return Answer(200, dict(session.answer.headers), session.answer.body)
+        if first is None:
+            return _settle(state, session, asked, url)
+        _check_piece(session, first, last, total)
+        turn, skipped = session.begin_turn(), session.writer.size - first
+    # Without the lock: a request that hangs must not keep others from asking how far the upload is.
+    rest = session.take(asked.body.pieces(), skipped, turn)
+    with session.lock:
+        session.check_turn(turn)
+        session.writer.write(rest)
+        if total == "unknown":
+            _check_total(session, session.writer.size)
+        return _settle(state, session, asked, url)
 
 
-def _hashes(headers):
-    from servers.gcs.inserts import read_hashes
-
-    return read_hashes(headers)
+def _settle(state, session, asked, url):
+    """Make the object if all of it is there. The caller holds the session's lock."""
+    if session.total is None or session.writer.size < session.total:
+        return _how_far(session)
+    plan = replace(session.plan, digests={**session.plan.digests, **read_hashes(asked.headers)})
+    version = plan.commit(state, session.writer.finish())
+    session.begin_turn()
+    # The session outlives the object, and must not keep its content.
+    session.answer, session.plan, session.writer = _finished(version, url), None, None
+    return Answer(200, dict(session.answer.headers), session.answer.body)
 
 
 def _finished(version, url):

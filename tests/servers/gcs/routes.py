@@ -21,7 +21,7 @@ from servers.gcs import (
 )
 from servers.gcs.call import Call
 from servers.gcs.refusals import Refusal, invalid, no_route, not_implemented
-from servers.gcs.wire import Gone, Malformed
+from servers.gcs.wire import Gone, Malformed, Read
 
 _OBJECT_IFS = "ifGenerationMatch ifGenerationNotMatch ifMetagenerationMatch ifMetagenerationNotMatch"
 _BUCKET_IFS = "ifMetagenerationMatch ifMetagenerationNotMatch"
@@ -77,25 +77,6 @@ _KNOWN_ELSEWHERE = {
 }  # fmt: skip
 
 
-class Read:
-    """A body that was read already."""
-
-    is_chunked = False
-
-    def __init__(self, body):
-        self._body = body
-        self.length = len(body)
-
-    def pieces(self):
-        yield self._body
-
-    def read(self):
-        return self._body
-
-    def finish(self):
-        return True
-
-
 class Tree:
     """Finds what answers a path."""
 
@@ -114,8 +95,6 @@ class Tree:
                 return answer, {want[1:-1]: decode(got) for want, got in pairs if want[0] == "{"}, known
         if _KNOWN_ELSEWHERE & set(given):
             raise not_implemented(f"{method} {path}")
-        if any((other, len(given)) in self._by_size for other in ("GET", "POST", "PUT", "PATCH", "DELETE")):
-            raise Refusal(404, "notFound", "Not Found")
         raise no_route()
 
 
@@ -158,9 +137,9 @@ class Service:
         except (Gone, Malformed):
             raise
         except Exception:
-            # A fault of the fake: it goes to the log, and must not look like an answer of the service.
+            # A fault of the fake must look like none of the service, which a client would try to outlast.
             traceback.print_exc(file=sys.stderr)
-            return Refusal(500, "backendError", traceback.format_exc(limit=-3)).as_json()
+            return not_implemented(traceback.format_exc(limit=-3)).as_json()
 
     def answer_json(self, asked, path):
         """Answer a request for a resource."""

@@ -105,6 +105,25 @@ class Body:
             raise Malformed from error
 
 
+class Read:
+    """A body that was read already, and can be read again."""
+
+    is_chunked = False
+
+    def __init__(self, body):
+        self._body = body
+        self.length = len(body)
+
+    def pieces(self):
+        yield self._body
+
+    def read(self):
+        return self._body
+
+    def finish(self):
+        return True
+
+
 def _length(headers):
     text = headers.get("content-length")
     if text is None:
@@ -124,7 +143,10 @@ class Listener:
     def serve(self):
         """Serve until the process ends."""
         while True:
-            connection, _ = self._socket.accept()
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                continue  # it went away again at once
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection):

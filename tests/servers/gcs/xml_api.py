@@ -5,15 +5,14 @@ Objects are read, written and deleted, and uploads are made in parts. Buckets an
 
 from __future__ import annotations
 
-import base64
 import re
+from email.utils import parsedate_to_datetime
 
-from servers.gcs import access, forms, resumable, signing, xml_uploads
+from servers.gcs import access, acls, forms, resumable, signing, xml_uploads
 from servers.gcs.call import read_query
 from servers.gcs.content import Writer
-from servers.gcs.creating import Plan, read_customer_key
-from servers.gcs.inserts import read_hashes
-from servers.gcs.media import download, headers_of, metadata_headers
+from servers.gcs.creating import Plan, read_customer_key, read_hashes
+from servers.gcs.media import download, metadata_headers, stored, xml_etag
 from servers.gcs.model import check_conditions, parse_time
 from servers.gcs.refusals import Refusal, condition_failed, invalid, no_bucket, not_implemented, not_modified
 from servers.gcs.wire import Answer
@@ -26,16 +25,8 @@ _FIELDS = {
     "content-type": "contentType",
     "x-goog-custom-time": "customTime",
 }
-_ACLS = {
-    "private": "private",
-    "public-read": "publicRead",
-    "authenticated-read": "authenticatedRead",
-    "bucket-owner-read": "bucketOwnerRead",
-    "bucket-owner-full-control": "bucketOwnerFullControl",
-    "project-private": "projectPrivate",
-}
 _HEADERS = {
-    "x-goog-acl", "x-goog-api-client", "x-goog-content-sha256", "x-goog-custom-time", "x-goog-date",
+    "x-goog-acl", "x-goog-api-client", "x-goog-content-length-range", "x-goog-content-sha256", "x-goog-custom-time", "x-goog-date",
     "x-goog-encryption-algorithm", "x-goog-encryption-key", "x-goog-encryption-key-sha256",
     "x-goog-encryption-kms-key-name", "x-goog-hash", "x-goog-if-generation-match", "x-goog-if-metageneration-match",
     "x-goog-resumable", "x-goog-storage-class", "x-goog-user-project",
@@ -102,7 +93,7 @@ class XmlCall:
         if metadata:
             fields["metadata"] = metadata
         acl = self.headers.get("x-goog-acl")
-        if acl is not None and acl not in _ACLS:
+        if acl is not None and acl not in acls.XML_NAMES:
             raise invalid(f"Invalid ACL: {acl}")
         return Plan(
             bucket=self.bucket,
@@ -111,7 +102,7 @@ class XmlCall:
             caller=self.caller,
             given=conditions or self.condition,
             storage_class=self.headers.get("x-goog-storage-class"),
-            predefined_acl=_ACLS.get(acl),
+            predefined_acl=acls.XML_NAMES.get(acl),
             kms_key=self.headers.get("x-goog-encryption-kms-key-name"),
             customer_key=read_customer_key(self.headers),
             digests=read_hashes(self.headers),
@@ -135,13 +126,6 @@ def answer(state, asked, bucket_name, name):
     if asked.method not in ways:
         raise Refusal(405, "methodNotAllowed", "Method Not Allowed")
     return ways[asked.method](call)
-
-
-def etag(version):
-    """Return an object's ETag as the XML API has it: its MD5, and something else where it has none."""
-    if version.content.md5 and not version.customer_key:
-        return f'"{base64.b64decode(version.content.md5).hex()}"'
-    return f'"-{version.etag}"'
 
 
 def find(call, permission):
@@ -170,20 +154,18 @@ def get(call):
         for field in ("Content-Type", "Content-Disposition"):
             if f"response-{field.lower()}" in call.params:
                 extra[field] = call.params[f"response-{field.lower()}"].replace("\r", " ").replace("\n", " ")
-        return download(version, call.headers, etag(version), extra)
+        return download(version, call.headers, xml_etag(version), extra)
 
 
 def _check_headers(call, version):
     """Check the conditions of HTTP itself."""
     given = {name: call.headers.get(name) for name in ("if-match", "if-none-match")}
     tags = {name: [each.strip() for each in value.split(",")] for name, value in given.items() if value is not None}
-    known = (etag(version), etag(version).strip('"'), "*")
+    known = (xml_etag(version), xml_etag(version).strip('"'), "*")
     if "if-match" in tags and not set(tags["if-match"]) & set(known):
         raise condition_failed()
     if "if-none-match" in tags and set(tags["if-none-match"]) & set(known):
         raise not_modified()
-    from email.utils import parsedate_to_datetime
-
     changed = version.updated.replace(microsecond=0)
     try:
         if (text := call.headers.get("if-unmodified-since")) and changed > parsedate_to_datetime(text):
@@ -205,14 +187,22 @@ def put(call):
             parse_time(custom)
         planned.check()
     content = Writer(call.state.directory).take(call.asked.body.pieces())
+    _check_length(call, content.size)
     return stored(planned.commit(call.state, content))
 
 
-def stored(version, status=200, body=b""):
-    """Return the answer that an object was stored."""
-    found = headers_of(version, etag(version))
-    kept = {name: value for name, value in found.items() if name == "ETag" or name.lower().startswith("x-goog-")}
-    return Answer(status, {**kept, "Content-Type": "text/html; charset=UTF-8"}, body)
+def _check_length(call, size):
+    """Refuse a content that is not as long as the header says that may be signed."""
+    text = call.headers.get("x-goog-content-length-range")
+    if text is None:
+        return
+    found = re.fullmatch(r"(\d+),\s*(\d+)", text)
+    if not found:
+        raise invalid(f"Invalid x-goog-content-length-range: {text}")
+    for is_wrong, name in ((size < int(found[1]), "Small"), (size > int(found[2]), "Large")):
+        if is_wrong:
+            message = f"Your proposed upload is too {name.lower()} for the range that was given."
+            raise invalid(message, xml=(f"EntityToo{name}", message))
 
 
 def delete(call):

@@ -1,0 +1,385 @@
+"""What is on the wire, and what is made of answers that no fake gives."""
+
+import base64
+import gzip
+import json
+import os
+from email import message_from_bytes
+from email.policy import HTTP
+
+import google_crc32c
+import pytest
+
+from cloudbridge_store import Encryption, errors
+from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.drivers.base import Part, PutOptions, ReadOptions
+
+JSON = {"Content-Type": "application/json"}
+RESOURCE = {"name": "a", "generation": "17", "size": "3", "updated": "2026-11-21T10:11:12.345Z"}
+STORED = (200, JSON, b'{"generation": "17", "crc32c": "AAAAAA==", "md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}')
+
+
+def answering(*answers):
+    """Return a script that gives one answer after the other, and the last for ever."""
+    left = list(answers)
+    return lambda asked: left.pop(0) if len(left) > 1 else left[0]
+
+
+def document(found, status=200, **headers):
+    return status, {**JSON, **headers}, json.dumps(found).encode()
+
+
+def content(data=b"abc", status=200, **headers):
+    return status, {"x-goog-generation": "17", "x-goog-hash": "crc32c=AAAAAA==", **headers}, data
+
+
+def test_an_object_goes_in_one_request_of_two_parts(talk):
+    driver, script = talk(lambda asked: STORED)
+    options = PutOptions("x/y", {"cache_control": "no-store"}, {"m": "ü"}, storage_class="NEARLINE", if_match="16")
+    stored = driver.put_object("some-bucket", "a/ü?", BytesBody(b"content"), options)
+    (asked,) = script.asked
+    path, _, query = asked.path.partition("?")
+    assert (asked.method, path) == ("POST", "/upload/storage/v1/b/some-bucket/o")
+    assert "ifGenerationMatch=16" in query.split("&")
+    whole = message_from_bytes(
+        f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode() + asked.body, policy=HTTP
+    )
+    described, sent = whole.iter_parts()
+    found = json.loads(described.get_payload(decode=True))
+    digest = google_crc32c.Checksum(b"content").digest()
+    assert found == {
+        "name": "a/ü?", "contentType": "x/y", "cacheControl": "no-store", "metadata": {"m": "ü"},
+        "storageClass": "NEARLINE", "crc32c": base64.b64encode(digest).decode(),
+    }  # fmt: skip
+    assert (sent.get_content_type(), sent.get_payload(decode=True)) == ("x/y", b"content")
+    assert asked.headers["authorization"] == "Bearer the-token"
+    assert asked.headers["user-agent"].startswith("cloudbridge-store")
+    assert (stored.etag, stored.version, stored.checksums["md5"]) == ("17", "17", "d41d8cd98f00b204e9800998ecf8427e")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**18, 2**18 + 1, 2**20])
+def test_bodies_of_every_size_arrive_whole(talk, size):
+    driver, script = talk(lambda asked: STORED)
+    data = os.urandom(size)
+    driver.put_object("some-bucket", "a", BytesBody(data), PutOptions())
+    assert data in script.asked[0].body
+    assert script.asked[0].body.endswith(b"--\r\n")
+
+
+def test_create_never_replace(talk):
+    driver, script = talk(lambda asked: STORED)
+    driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(if_none_match="*"))
+    assert "ifGenerationMatch=0" in script.asked[0].path
+
+
+@pytest.mark.parametrize("etag", ["other", "0", "-1", "1" * 30, "１", "", '"17"'])
+def test_an_etag_that_nothing_here_can_have(talk, etag):
+    driver, script = talk(lambda asked: STORED)
+    for call in (
+        lambda: driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(if_match=etag)),
+        lambda: driver.get_object("some-bucket", "a", ReadOptions(if_match=etag)),
+        lambda: driver.copy_object("some-bucket", "a", "some-bucket", "b", source=ReadOptions(if_match=etag)),
+    ):
+        with pytest.raises(errors.PreconditionFailedError):
+            call()
+    for version in (etag, "latest"):
+        with pytest.raises(errors.ObjectNotFoundError):
+            driver.head_object("some-bucket", "a", ReadOptions(version=version))
+    assert script.asked == []
+
+
+@pytest.mark.parametrize("bucket", ["..", ".", "", "a/b", "a b", "ab", "a?b", "ä" * 3, "a" * 223])
+def test_a_bucket_that_cannot_be_is_not_asked_for(talk, bucket):
+    driver, script = talk(lambda asked: STORED)
+    for call in (
+        lambda: driver.head_bucket(bucket),
+        lambda: driver.head_object(bucket, "a"),
+        lambda: driver.list_uploads(bucket),
+        lambda: driver.public_url(bucket, "a"),
+    ):
+        with pytest.raises(errors.BucketNotFoundError):
+            call()
+    assert script.asked == []
+
+
+def test_reads_take_what_is_stored_and_name_the_generation(talk):
+    packed = gzip.compress(b"0123456789")
+    driver, script = talk(
+        lambda asked: content(packed, **{"Content-Encoding": "gzip", "x-goog-stored-content-encoding": "gzip"})
+    )
+    download = driver.get_object("some-bucket", "a/b", ReadOptions(if_match="17", version="17"))
+    assert download.stream.read(1000) == packed
+    assert script.asked[0].path == "/storage/v1/b/some-bucket/o/a%2Fb?alt=media&generation=17&ifGenerationMatch=17"
+    assert script.asked[0].headers["accept-encoding"] == "gzip"
+    assert (download.info.etag, download.info.checksums, download.length) == ("17", {"crc32c": "00000000"}, len(packed))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (content(**{"x-goog-generation": None}), errors.ForeignAnswerError),
+        (content(**{"x-goog-stored-content-encoding": "gzip"}), errors.IntegrityError),
+        (content(status=206), errors.IntegrityError),
+        (content(status=206, **{"Content-Range": "bytes 0-9/10"}), errors.IntegrityError),
+        ((200, {"Content-Type": "text/html"}, b"<html>Log in</html>"), errors.ForeignAnswerError),
+    ],
+)
+def test_content_that_is_not_what_was_asked_for(talk, answer, kind):
+    driver, _ = talk(lambda asked: answer)
+    with pytest.raises(kind):
+        driver.get_object("some-bucket", "a", ReadOptions(0, 10))
+
+
+def test_content_of_which_the_length_is_not_said(talk):
+    driver, _ = talk(lambda asked: content(**{"Content-Length": None, "Connection": "close"}))
+    with pytest.raises(errors.ForeignAnswerError, match="how long"):
+        driver.get_object("some-bucket", "a", ReadOptions())
+
+
+def test_a_conditional_read_that_the_service_answers_all_the_same(talk):
+    driver, script = talk(lambda asked: content())
+    with pytest.raises(errors.NotModifiedError):
+        driver.get_object("some-bucket", "a", ReadOptions(if_none_match="17"))
+    assert "ifGenerationNotMatch=17" in script.asked[0].path
+    driver.get_object("some-bucket", "a", ReadOptions(if_none_match="other")).stream.close()
+    assert "ifGenerationNotMatch" not in script.asked[1].path
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_is_followed(talk, status):
+    driver, script = talk(lambda asked: (status, {"Location": "/elsewhere"}, b""))
+    for call in (
+        lambda: driver.head_bucket("some-bucket"),
+        lambda: driver.get_object("some-bucket", "a", ReadOptions()),
+        lambda: driver.put_object("some-bucket", "a", BytesBody(b"1"), PutOptions()),
+        lambda: driver.start_upload("some-bucket", "a", PutOptions()),
+    ):
+        with pytest.raises(Exception, match=str(status)) as caught:
+            call()
+        assert driver.classify(caught.value).error is errors.ForeignAnswerError
+    assert len(script.asked) == 4
+
+
+def test_nothing_is_tried_twice_below_the_session(talk):
+    driver, script = talk(lambda asked: document({"error": {"code": 503, "message": "busy"}}, 503))
+    for call in (
+        lambda: driver.head_bucket("some-bucket"),
+        lambda: driver.upload_part("some-bucket", "a", "u", 1, BytesBody(b"1")),
+        lambda: driver.delete_objects("some-bucket", ["a"]),
+    ):
+        with pytest.raises(Exception, match="busy"):
+            call()
+    assert len(script.asked) == 3
+
+
+PAGES = [
+    (200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html><body>Log in</body></html>"),
+    (200, JSON, b"[]"),
+    (200, JSON, b'{"kind": "storage#ob'),
+    (200, {"Content-Type": "application/xml"}, b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_answers_that_are_not_the_services(talk, page):
+    driver, _ = talk(lambda asked: page)
+    upload = ("some-bucket", "a", "u")
+    for call in (
+        lambda: driver.head_bucket("some-bucket"),
+        lambda: driver.head_object("some-bucket", "a"),
+        lambda: driver.put_object("some-bucket", "a", BytesBody(b"1"), PutOptions()),
+        lambda: driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions()),
+        lambda: driver.delete_objects("some-bucket", ["a"]),
+        lambda: driver.list_objects("some-bucket"),
+        lambda: driver.list_versions("some-bucket"),
+        lambda: driver.start_upload("some-bucket", "a", PutOptions()),
+        lambda: driver.upload_part(*upload, 1, BytesBody(b"1")),
+        lambda: driver.list_parts(*upload),
+        lambda: driver.finish_upload(*upload, [Part(1, "0", 1)], PutOptions()),
+        lambda: driver.list_uploads("some-bucket"),
+    ):
+        with pytest.raises(errors.ForeignAnswerError):
+            call()
+
+
+def test_an_error_in_an_answer_that_says_it_went_well(talk):
+    late = (
+        200,
+        {"Content-Type": "application/xml"},
+        b"<Error><Code>InternalError</Code><Message>late</Message></Error>",
+    )
+    driver, _ = talk(lambda asked: late)
+    for call in (
+        lambda: driver.finish_upload("some-bucket", "a", "u", [Part(1, "0", 1)], PutOptions()),
+        lambda: driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions()),
+    ):
+        with pytest.raises(Exception, match="late") as caught:
+            call()
+        assert driver.classify(caught.value).retry == "idempotent"
+    driver, _ = talk(lambda asked: document({"error": {"code": 500, "message": "late"}}))
+    with pytest.raises(Exception, match="late"):
+        driver.head_bucket("some-bucket")
+
+
+def test_an_upload_whose_answer_does_not_name_the_generation_is_looked_at(talk):
+    finished = (200, {}, b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
+    driver, script = talk(answering(finished, document(RESOURCE)))
+    found = driver.finish_upload("some-bucket", "a", "u", [Part(1, "e1", 1)], PutOptions())
+    assert found.etag == "17"
+    assert b'<PartNumber>1</PartNumber><ETag>"e1"</ETag>' in script.asked[0].body
+    assert script.asked[1].method == "GET"
+
+
+def test_a_part_that_is_stored_without_a_name(talk):
+    driver, _ = talk(lambda asked: (200, {}, b""))
+    with pytest.raises(errors.ForeignAnswerError, match="ETag"):
+        driver.upload_part("some-bucket", "a", "u", 1, BytesBody(b"1"))
+
+
+def test_a_copy_goes_on_by_its_token(talk):
+    more = document({"done": False, "rewriteToken": "t/1"})
+    last = document({"done": True, "resource": {"generation": "18"}})
+    driver, script = talk(answering(more, more, last))
+    key = Encryption.customer(b"k" * 32)
+    options = PutOptions("x/y", if_none_match="*", encryption=key)
+    found = driver.copy_object("some-bucket", "a", "some-bucket", "b/c", options, source=ReadOptions(if_match="17"))
+    assert found.etag == "18"
+    paths = [asked.path for asked in script.asked]
+    assert all(path.startswith("/storage/v1/b/some-bucket/o/a/rewriteTo/b/some-bucket/o/b%2Fc?") for path in paths)
+    assert all("ifSourceGenerationMatch=17" in path and "ifGenerationMatch=0" in path for path in paths)
+    assert ["rewriteToken=t%2F1" in path for path in paths] == [False, True, True]
+    assert {asked.headers["x-goog-encryption-key"] for asked in script.asked} == {base64.b64encode(b"k" * 32).decode()}
+    assert {asked.body for asked in script.asked} == {b'{"contentType": "x/y"}'}
+
+
+def batch(*answers):
+    """Return the answer to a batch; each is a number, a status and a body."""
+    parts = "".join(
+        f"--B\r\nContent-Type: application/http\r\nContent-ID: <response-item-{number}>\r\n\r\n"
+        f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n\r\n{body}\r\n"
+        for number, status, body in answers
+    )
+    return 200, {"Content-Type": "multipart/mixed; boundary=B"}, f"{parts}--B--\r\n".encode()
+
+
+def said(status, reason, message):
+    return json.dumps(
+        {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}
+    )
+
+
+def test_what_becomes_of_each_of_a_batch(talk):
+    denied = said(403, "forbidden", "may not")
+    answer = batch((2, 403, denied), (0, 204, ""), (1, 404, said(404, "notFound", "No such object: b/o")))
+    driver, script = talk(lambda asked: answer)
+    failures = driver.delete_objects("some-bucket", ["a", "b/ü", "c"])
+    assert list(failures) == ["c"]
+    assert isinstance(failures["c"], errors.PermissionDeniedError)
+    assert (failures["c"].key, failures["c"].status) == ("c", 403)
+    assert b"DELETE /storage/v1/b/some-bucket/o/b%2F%C3%BC HTTP/1.1" in script.asked[0].body
+    assert script.asked[0].path == "/batch/storage/v1"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (503, "backendError", errors.ServiceUnavailableError),
+        (429, "rateLimitExceeded", errors.ThrottledError),
+        (401, "authError", errors.CredentialsExpiredError),
+        (404, "The specified bucket does not exist.", errors.BucketNotFoundError),
+    ],
+)
+def test_what_is_about_the_whole_batch(talk, status, reason, kind):
+    driver, _ = talk(lambda asked: batch((0, 204, ""), (1, status, said(status, reason, reason))))
+    with pytest.raises(Exception, match=reason) as caught:
+        driver.delete_objects("some-bucket", ["a", "b"])
+    assert driver.classify(caught.value).error is kind
+
+
+@pytest.mark.parametrize("answer", [batch((0, 204, "")), batch((0, 204, ""), (0, 204, "")), batch()])
+def test_a_batch_of_which_answers_are_missing(talk, answer):
+    driver, _ = talk(lambda asked: answer)
+    with pytest.raises(errors.ForeignAnswerError, match="of 2 answers"):
+        driver.delete_objects("some-bucket", ["a", "b"])
+
+
+def test_a_listing_begins_behind_a_name_and_asks_for_little(talk):
+    driver, script = talk(lambda asked: document({"items": [RESOURCE], "nextPageToken": "more"}))
+    page = driver.list_objects("some-bucket", prefix="a", start_after="a/ü", limit=5000)
+    assert (page.token, page.items[0].etag, page.items[0].metadata) == ("more", "17", None)
+    assert "startOffset=a%2F%C3%BC%00" in script.asked[0].path
+    assert "maxResults=1000" in script.asked[0].path
+    assert "fields=" in script.asked[0].path
+
+
+def test_a_token_of_another_listing(talk):
+    driver, _ = talk(lambda asked: document({}))
+    for token in ("x", "[]", "[1]", '["a", "b"]'):
+        with pytest.raises(errors.InvalidRequestError):
+            driver.list_versions("some-bucket", token=token)
+
+
+def test_a_public_bucket_keeps_the_bindings_of_others(talk):
+    other = {"role": "roles/storage.objectViewer", "members": ["user:a@b"], "condition": {"title": "t"}}
+    policy = {"etag": "e", "bindings": [other]}
+    driver, script = talk(lambda asked: document(policy))
+    driver.set_public("some-bucket", public=True)
+    lifted, asked, put = script.asked
+    assert json.loads(lifted.body) == {"iamConfiguration": {"publicAccessPrevention": "inherited"}}
+    assert "optionsRequestedPolicyVersion=3" in asked.path
+    found = json.loads(put.body)
+    assert (found["etag"], found["version"]) == ("e", 3)
+    assert found["bindings"] == [other, {"role": "roles/storage.legacyObjectReader", "members": ["allUsers"]}]
+
+
+def test_a_private_bucket_is_nobodys_who_is_not_named(talk):
+    bindings = [
+        {"role": "roles/storage.objectViewer", "members": ["allUsers", "user:a@b"]},
+        {"role": "roles/storage.legacyObjectReader", "members": ["allAuthenticatedUsers"]},
+    ]
+    driver, script = talk(lambda asked: document({"etag": "e", "bindings": bindings}))
+    driver.set_public("some-bucket", public=False)
+    _, put, prevented = script.asked
+    assert json.loads(put.body)["bindings"] == [{"role": "roles/storage.objectViewer", "members": ["user:a@b"]}]
+    assert json.loads(prevented.body) == {"iamConfiguration": {"publicAccessPrevention": "enforced"}}
+
+
+def test_websites(talk):
+    driver, script = talk(lambda asked: document({"name": "x"}))
+    assert driver.set_website("www.example.org", "index.html", "404.html") == "http://www.example.org/"
+    assert driver.set_website("some-bucket", "a b.html", None) == f"{script.url}/some-bucket/a%20b.html"
+    driver.set_website("some-bucket", None, None)
+    assert [json.loads(asked.body) for asked in script.asked] == [
+        {"website": {"mainPageSuffix": "index.html", "notFoundPage": "404.html"}},
+        {"website": {"mainPageSuffix": "a b.html", "notFoundPage": None}},
+        {"website": None},
+    ]
+
+
+def test_requests_go_by_the_proxy(serve, connect):
+    script = serve(lambda asked: document({"name": "some-bucket"}))
+    config = {"gcp_access_token": "t", "gcp_endpoint_url": "http://storage.example.org", "allow_http": True}
+    provider = connect(**config, proxies={"http": script.url})
+    assert provider.storage.buckets.get("some-bucket").name == "some-bucket"
+    assert script.asked[0].path.startswith("http://storage.example.org/storage/v1/b/some-bucket?")
+
+
+def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, connect, monkeypatch):
+    script = serve(lambda asked: document({"name": "some-bucket"}))
+    monkeypatch.setenv("http_proxy", script.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    driver, own = talk(lambda asked: document({"name": "some-bucket"}))
+    driver.head_bucket("some-bucket")
+    provider = connect(gcp_access_token="t", gcp_endpoint_url="http://storage.example.org", allow_http=True)
+    provider.storage.buckets.get("some-bucket")
+    assert (len(own.asked), len(script.asked)) == (1, 1)
+
+
+def test_connections_are_used_again(talk):
+    driver, script = talk(answering(document(RESOURCE), content(), STORED, document(RESOURCE)))
+    driver.head_object("some-bucket", "a")
+    stream = driver.get_object("some-bucket", "a", ReadOptions()).stream
+    assert stream.read(10) == b"abc"
+    driver.put_object("some-bucket", "a", BytesBody(b"1"), PutOptions())
+    driver.head_object("some-bucket", "a")
+    assert len({asked.client for asked in script.asked}) == 1
