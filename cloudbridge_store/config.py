@@ -36,6 +36,9 @@ class ConfigKey:
     environment: tuple[str, ...] | None = None
     """Environment variables, best first; ``None`` stands for the upper-case name."""
     secret: bool = False
+    way: str = ""
+    """Which way to log in it belongs to, where there are several. The first source that has a value of any way decides:
+    those after it add to that way only, so that no password of the environment displaces a configured token."""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -263,7 +266,9 @@ def resolve(provider: str, given: Mapping[str, Any], keys: Sequence[ConfigKey]) 
     known = {key.name: key for key in keys}
     refuse_unknown(given, known, f"provider {provider}")
     sources = (_present(given), _profile_values(provider, given, known), _ini_values(provider))
-    found = {name: key.hidden(_look_up(key, sources)) for name, key in known.items()}
+    others = _other_ways(known.values(), sources)
+    found = {name: key.default if key.way in others else _look_up(key, sources) for name, key in known.items()}
+    found = {name: known[name].hidden(value) for name, value in found.items()}
     return {name: None if value is None else known[name].parse(unhide(value)) for name, value in found.items()}
 
 
@@ -295,6 +300,17 @@ def _look_up(key: ConfigKey, sources: Sequence[Mapping[str, Any]]) -> Any:
         if key.name in values:
             return values[key.name]
     return key.default
+
+
+def _other_ways(keys: Iterable[ConfigKey], sources: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the ways to log in that are not those of the first source that names one."""
+    several = [key for key in keys if key.way]
+    given, *files = sources
+    environment = {key.name for key in several if any(map(os.environ.get, key.variables))}
+    for names in (given, environment, *files):
+        if ways := {key.way for key in several if key.name in names}:
+            return {key.way for key in several} - ways
+    return set()
 
 
 def profile_path() -> Path:

@@ -43,6 +43,32 @@ def test_the_mapping_beats_the_environment_beats_the_profile_beats_the_default(m
     assert resolve("toy", {"toy_number": 7}, KEYS)["toy_number"] == 7
 
 
+WAYS = (
+    ConfigKey("toy_user", str, "user", way="password"),
+    ConfigKey("toy_password", str, "password", secret=True, way="password"),
+    ConfigKey("toy_token", str, "token", secret=True, way="token"),
+    ConfigKey("toy_place", str, "place"),
+)
+
+
+def test_a_later_source_completes_a_way_to_log_in_and_brings_no_other(monkeypatch, tmp_path):
+    profiles(tmp_path, '[profile.lab]\nprovider = "toy"\ntoy_token = "of the profile"\ntoy_place = "here"\n')
+    (tmp_path / "profiles.toml").chmod(0o600)
+    monkeypatch.setenv("CBS_PROFILE", "lab")
+    assert resolve("toy", {}, WAYS)["toy_token"] == "of the profile"
+    monkeypatch.setenv("TOY_PASSWORD", "of the environment")
+    assert resolve("toy", {"toy_user": "me"}, WAYS) == {
+        "toy_user": "me",
+        "toy_password": "of the environment",
+        "toy_token": None,
+        "toy_place": "here",
+    }
+    assert resolve("toy", {"toy_token": "mine"}, WAYS)["toy_password"] is None
+    assert resolve("toy", {}, WAYS)["toy_token"] is None
+    both = resolve("toy", {"toy_token": "mine", "toy_user": "me"}, WAYS)
+    assert (both["toy_token"], both["toy_password"]) == ("mine", "of the environment")
+
+
 def test_none_and_empty_are_unset_false_and_zero_are_values():
     assert resolve("toy", {"toy_number": None, "toy_flag": ""}, KEYS) == resolve("toy", {}, KEYS)
     values = resolve("toy", {"toy_number": 0, "toy_flag": False}, KEYS)

@@ -72,7 +72,7 @@ class OpenStackDriver(Driver):
         self._uploads = Uploads(self._service, self._segments)
         self._signer = UrlSigner(self._service)
         self._creating = threading.Lock()
-        self.capabilities = capabilities_of(plan.preset)
+        self.capabilities = capabilities_of(plan.preset, weak_conditions=bool(plan.config["os_weak_conditions"]))
 
     @classmethod
     def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:

@@ -112,8 +112,8 @@ _BY_STATUS: Mapping[int, Meaning] = {
     507: Meaning(QuotaExceededError, hint="The service's disks are full: tell its operator"),
 }
 
-# Swift names the request in all of these; somebody else answered.
-_NEVER_WITHOUT_NAME = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 409, 410, 412})
+# Swift names the request in all of these; somebody else answered. Who forbids something may be in between, too.
+_NEVER_WITHOUT_NAME = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 409, 410, 412})
 
 
 def is_named(headers: Mapping[str, str]) -> bool:

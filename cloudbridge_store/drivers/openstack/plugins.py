@@ -72,12 +72,15 @@ class V1Password(AccountPlugin):
         return Account(token, url, until)
 
     def get_token(self, session: Any, **_: Any) -> str:
+        """Return the token, for keystoneauth."""
         return self.get_account(session).token
 
     def get_endpoint(self, session: Any, **_: Any) -> str:
+        """Return the account's address, for keystoneauth."""
         return self.get_account(session).url
 
     def invalidate(self) -> bool:
+        """Forget the token; say whether there was one."""
         known, self._account = self._account, None
         return known is not None
 

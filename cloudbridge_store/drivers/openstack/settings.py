@@ -16,8 +16,8 @@ from cloudbridge_store.redaction import has_userinfo
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
 
-def _key(name: str, help: str, *old: str, secret: bool = False, kind: type = str, default: Any = None) -> ConfigKey:
-    return ConfigKey(name, kind, help, default, (name.upper(), *old), secret)
+def _key(name: str, help: str, *old: str, kind: type = str, default: Any = None, **more: Any) -> ConfigKey:
+    return ConfigKey(name, kind, help, default, (name.upper(), *old), **more)
 
 
 CONFIG_KEYS: Sequence[ConfigKey] = (
@@ -25,10 +25,15 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key(
         "os_auth_version", "1, 2 or 3; by default what the address or the preset says, or 3", "OS_IDENTITY_API_VERSION"
     ),
-    _key("os_username", "user's name", "ST_USER"),
-    _key("os_user_id", "user's id, in place of the name"),
-    _key("os_password", "password", secret=True),
-    _key("os_api_key", "key of the account, where the service has such: Rackspace, version 1", secret=True),
+    _key("os_username", "user's name", "ST_USER", way="password"),
+    _key("os_user_id", "user's id, in place of the name", way="password"),
+    _key("os_password", "password", secret=True, way="password"),
+    _key(
+        "os_api_key",
+        "key of the account, where the service has such: Rackspace, version 1",
+        secret=True,
+        way="password",
+    ),
     _key("os_project_name", "project's name", "OS_TENANT_NAME"),
     _key("os_project_id", "project's id, in place of the name", "OS_TENANT_ID"),
     _key("os_user_domain_name", "name of the user's domain; by default the one of id default"),
@@ -36,15 +41,21 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_project_domain_name", "name of the project's domain; by default the one of id default"),
     _key("os_project_domain_id", "its id"),
     _key("os_domain_name", "name of the domain of both"),
-    _key("os_application_credential_id", "id of an application credential"),
-    _key("os_application_credential_secret", "its secret", secret=True),
+    _key("os_application_credential_id", "id of an application credential", way="application credential"),
+    _key("os_application_credential_secret", "its secret", secret=True, way="application credential"),
     _key("os_trust_id", "trust to act under"),
     _key("os_region_name", "region; there must be an object store in it"),
     _key("os_interface", "public, or internal: the provider's own network (ServiceNet)", "OS_ENDPOINT_TYPE"),
-    _key("os_cloud", "name of a cloud in clouds.yaml"),
+    _key("os_cloud", "name of a cloud in clouds.yaml", way="cloud"),
     _key("os_storage_url", "the account's address; with os_auth_token nothing else is needed"),
-    _key("os_auth_token", "a token", "OS_TOKEN", secret=True),
+    _key("os_auth_token", "a token", "OS_TOKEN", secret=True, way="token"),
     _key("os_temp_url_key", "the account's or the container's key for temporary URLs", secret=True),
+    _key(
+        "os_weak_conditions",
+        "permit if_none_match, though of several writers at the same moment more than one may win",
+        kind=bool,
+        default=False,
+    ),
     _key("os_preset", "name of a service: rackspace, ovh, memset, ktucloud, ceph-swift or any", default="any"),
     *(
         ConfigKey(name, str, _IGNORED)
@@ -123,12 +134,17 @@ MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
 
 
-def capabilities_of(preset: SwiftPreset) -> Capabilities:
-    """Return what a service can do. Connecting asks nothing, so that these are the documented defaults."""
+def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabilities:
+    """Return what a service can do. Connecting asks nothing, so that these are the documented defaults.
+
+    :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
+    """
     return Capabilities(
         multipart=True,
         copy=True,
-        conditional_put=frozenset({"if_none_match"}) if preset.put_conditions else frozenset(),
+        conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
+        # A copy has one set of conditions, which count for its source.
+        conditional_multipart=False,
         conditional_read=True,
         user_metadata=True,
         content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},

@@ -31,6 +31,7 @@ _EXPECTED = 2**20
 _PATIENCE = 1.0
 """Seconds that they wait at most: not every server or proxy answers an expectation."""
 _MOST_DRAINED = 2**16
+_AS_IT_IS = {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -162,17 +163,7 @@ class Transport:
         with ExitStack() as stack:
             content = self._content(body, sent, stack)
             try:
-                raw = pool.urlopen(
-                    method,
-                    f"{slash}{path}" or "/",
-                    content,
-                    sent,
-                    retries=False,
-                    redirect=False,
-                    timeout=self._timeout,
-                    preload_content=False,
-                    decode_content=False,
-                )
+                raw = pool.urlopen(method, f"{slash}{path}" or "/", content, sent, timeout=self._timeout, **_AS_IT_IS)
             except ProtocolError as error:
                 # What the body raised while it was sent is not the connection's fault.
                 cause = error.args[-1]

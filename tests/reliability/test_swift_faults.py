@@ -1,0 +1,12 @@
+"""Faults on the wire to Swift."""
+
+from __future__ import annotations
+
+from servers.openstack_harnesses import SwiftHarness
+from servers.suites import OnServer
+
+from cloudbridge_store.testing.reliability import FaultSuite
+
+
+class TestSwiftFaults(OnServer, FaultSuite):
+    kind = SwiftHarness
