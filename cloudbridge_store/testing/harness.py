@@ -54,7 +54,10 @@ class ProviderHarness(ABC):
     upstream: str | None = None
     """Address of the server, where the store has one: there faults are played on the wire."""
     unplayable: ClassVar[frozenset[str]] = frozenset()
-    """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice."""
+    """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice, or,
+    behind the name of a scenario and ``": "``, that cannot happen to it there."""
+    keeps_doubtful_uploads: ClassVar[bool] = False
+    """An upload whose end nobody answered stays, and is listed: what its parts are in may be an object in a moment."""
     tls: ssl.SSLContext | None = None
     """For signed URLs, where the server's certificate is not one that everybody trusts."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudbridge_store.config import ConfigKey
-from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB
+from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB, MiB
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.swift_presets import SwiftPreset, find
 from cloudbridge_store.errors import InvalidConfigurationException
@@ -130,6 +130,8 @@ def _missing(name: str) -> InvalidConfigurationException:
     return InvalidConfigurationException(f"config key {name} is needed to log in")
 
 
+MIN_SEGMENT = MiB
+"""Least size of every segment but the last: 1 byte by now, but this with older releases, and on Cloud Files."""
 MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
 
@@ -165,7 +167,7 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         checksums=frozenset({"md5"}),
         max_page=10_000,
         max_put=5 * GiB,
-        min_part=1,
+        min_part=MIN_SEGMENT,
         max_part=5 * GiB,
         max_parts=MAX_SEGMENTS,
         max_key_bytes=1024,

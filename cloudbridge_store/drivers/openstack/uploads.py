@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Answer, Service
+from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
     conditions,
     describing,
@@ -41,6 +44,18 @@ _LONGEST_KEY = 900
 _MANY = 100
 """Segments from which on a manifest takes the service long, so that it is asked for a sign of life meanwhile."""
 _MOST_ALIVE = 10_000
+_DOUBT = 300.0
+"""Seconds that a service may work on a manifest whose sender has gone."""
+_log = logging.getLogger("cloudbridge_store")
+
+
+class Doubt(NamedTuple):
+    """The end of an upload of which nobody knows whether it was carried out."""
+
+    until: float
+    """When it is out of the question that it still will be, on the monotonic clock."""
+    left: Sequence[Segment]
+    """What the object, once it is made, leaves behind."""
 
 
 class Uploads:
@@ -52,6 +67,8 @@ class Uploads:
         self._lock = threading.Lock()
         self._alive: set[tuple[str, str, str]] = set()
         """Those that were seen, so that not every part asks."""
+        self._doubtful: dict[tuple[str, ...], Doubt] = {}
+        """Those whose end nobody answered yet."""
 
     def start(self, bucket: str, key: str) -> str:
         """Start an upload and return its id. :raises BucketNotFoundError:"""
@@ -89,7 +106,12 @@ class Uploads:
         found = None
         if _ID.fullmatch(upload_id):
             found = self._service.send("HEAD", beside(bucket), _mark_of(key, upload_id), ok=(404,))
-        if found is None or found.status == HTTPStatus.NOT_FOUND or self._made_of(bucket, key, upload_id):
+        over = found is None or found.status == HTTPStatus.NOT_FOUND
+        if not over and self._made_of(bucket, key, upload_id):
+            # It was completed, and nobody was told, or killed before all was done.
+            over = True
+            self._tidy(bucket, key, upload_id)
+        if over:
             self._forget(bucket, key, upload_id)
             raise UploadNotFoundError("there is no such upload, or it was completed", bucket=bucket, key=key)
         self._remember(bucket, key, upload_id)
@@ -143,6 +165,9 @@ class Uploads:
     def finish(self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions) -> Stored:
         """Make the object, then remove what is left of the upload, and of an object that was there."""
         self.require(bucket, key, upload_id)
+        for part in parts[:-1]:
+            if part.size < MIN_SEGMENT:
+                raise InvalidRequestError(f"part {part.number} of {part.size} bytes is too small and not the last")
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
         for part in parts:
             # A listing may be late. The service looks at each segment itself.
@@ -155,23 +180,48 @@ class Uploads:
             for part in parts
             if part.size
         ]
-        result = put_manifest(self._service, bucket, key, chosen, options)
+        used = {each.key for each in chosen}
         unused = [
-            Segment(beside(bucket), name, "", 0)
-            for name in (_part_of(upload_id, number) for number in held)
-            if name not in {each.key for each in chosen}
+            Segment(beside(bucket), name, "", 0) for number in held if (name := _part_of(upload_id, number)) not in used
         ]
-        self._segments.remove(bucket, [*unused, *before])
-        self._unmark(bucket, key, upload_id)
+        upload = bucket, key, upload_id
+        self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
+        try:
+            result = put_manifest(self._service, bucket, key, chosen, options)
+        except AnswerError as error:
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                # It was refused, and is over.
+                self._doubtful.pop(upload, None)
+            raise
+        self._tidy(*upload)
         return result
+
+    def _tidy(self, bucket: str, key: str, upload_id: str) -> None:
+        """Remove what is left when the object is made."""
+        doubt = self._doubtful.pop((bucket, key, upload_id), None)
+        self._segments.remove(bucket, doubt.left if doubt is not None else ())
+        self._unmark(bucket, key, upload_id)
+
+    def _is_doubtful(self, *upload: str) -> bool:
+        """Say whether the manifest of an upload may still be on its way: nobody answered."""
+        now = time.monotonic()
+        with self._lock:
+            self._doubtful = {each: doubt for each, doubt in self._doubtful.items() if doubt.until > now}
+            return upload in self._doubtful
 
     def _unmark(self, bucket: str, key: str, upload_id: str) -> None:
         self._forget(bucket, key, upload_id)
         self._segments.sweep(bucket, [_mark_of(key, upload_id)])
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
-        """Discard an upload; one that is gone is fine. What an object consists of is not discarded."""
+        """Discard an upload; one that is gone is fine. What an object consists of is not discarded.
+
+        Nor is what it may consist of in a moment: the upload stays, and is listed, until that is out of the question.
+        """
         self._forget(bucket, key, upload_id)
+        if self._is_doubtful(bucket, key, upload_id):
+            _log.warning("upload %s of %s/%s stays: its end may still be carried out", upload_id, bucket, key)
+            return
         if not _ID.fullmatch(upload_id):
             return
         mark = beside(bucket), _mark_of(key, upload_id)

@@ -208,7 +208,7 @@ class FaultSuite:
         lacking = [each for each in scenario.needs if not getattr(stage.direct.provider.capabilities, each)]
         if lacking:
             pytest.skip(f"this provider lacks {lacking}")
-        if cell.trouble.name in harness.unplayable:
+        if not harness.unplayable.isdisjoint({trouble.name, f"{scenario.name}: {trouble.name}"}):
             pytest.skip("this server does not notice, which its harness documents")
         scenario.prepare(stage)
         disturber.begin(cell)
@@ -221,7 +221,8 @@ class FaultSuite:
         assert seconds < LONGEST
         _compare(cell, stage, result, failure)
         assert trouble.nature != "refusal" or consumed == 1, "a refusal was not taken for one"
-        if stage.direct.provider.capabilities.list_uploads:
+        doubtful = harness.keeps_doubtful_uploads and failure is not None and scenario.disturbed == "finish_upload"
+        if stage.direct.provider.capabilities.list_uploads and not doubtful:
             assert list(stage.direct.list_uploads(stage.key)) == []
 
 
