@@ -67,6 +67,8 @@ _NAMES = (
     *("x-amz-s3session-token", "x-auth-token", "cookie", "set-cookie", "credential", "signature", "cbs-signature"),
     *("awsaccesskeyid", "accesskeyid", "secretaccesskey", "sessiontoken", "password", "canonicalrequest"),
     *("accesskey", "accesstoken", "refreshtoken", "clientsecret", "secretkey"),
+    *("x-auth-key", "x-storage-token", "x-subject-token", "x-service-token", "apikey", "temp_url_sig"),
+    r"x-(?:account|container)-meta-temp-url-key(?:-2)?",
 )
 _NAMED = re.compile(
     rf"(?P<name>(?:(?<![a-z])|(?<=\\n))(?:{'|'.join(_NAMES)})(?:'|\")?\s*(?:[:=>]|%3D)\s*b?)"

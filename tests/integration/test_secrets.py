@@ -20,6 +20,7 @@ import pytest
 
 pytest.importorskip("boto3")
 
+from servers.openstack_harnesses import KeystoneHarness, RackspaceHarness
 from servers.scripted import failure
 
 import cloudbridge_store
@@ -313,6 +314,25 @@ def test_nothing_is_shown_by_aws(watch, make, server):
     assert watch.found() == set()
 
 
+@pytest.mark.parametrize("harness_kind", [KeystoneHarness, RackspaceHarness], ids=lambda kind: kind.__name__)
+def test_nothing_is_shown_by_openstack(watch, make, server, harness_kind):
+    harness = harness_kind(server(harness_kind.kind))
+    config = harness.credentials()
+    watch.secrets["password"] = config.get("os_password") or config["os_api_key"]
+    watch.secrets["key to sign with"] = "canary-key-to-sign-with"
+    provider = make(harness.provider, os_auth_url=harness.server.auth_url, **config)
+    bucket = provider.storage.buckets.create("canary-key-bucket")
+    provider.storage.set_temp_url_key(watch.secrets["key to sign with"], bucket.name)
+    url = bucket.objects.create("a").generate_url()
+    watch.secrets["signature"] = parse_qs(urlsplit(url).query)["temp_url_sig"][0]
+    assert harness.get_url(url).status == 404
+    bucket.delete(delete_contents=True)
+    use(provider, watch, harness.kind)
+    watch.secrets["token"] = provider.session.driver._service.login.ticket().token
+    assert "urllib3.connectionpool" in watch.log
+    assert watch.found() == set()
+
+
 def echo(asked):
     """What AWS says of a wrong signature: everything that was signed."""
     said = "".join(f"{name}:{value}\n" for name, value in asked.headers.items())
@@ -602,6 +622,13 @@ def test_a_provider_pickles_with_its_secrets_and_nothing_else_does(make, tmp_pat
         ('"GET /b/k?X-Amz-Signature=ab&X-Amz-Date=1 HTTP/1.1"', '"GET /b/k?X-Amz-Signature=***&X-Amz-Date=1 HTTP/1.1"'),
         ("<SecretAccessKey>abc</SecretAccessKey>", "<SecretAccessKey>***</SecretAccessKey>"),
         ('b\'{"SecretAccessKey":"abc","a":1}\'', 'b\'{"SecretAccessKey":***,"a":1}\''),
+        ("{'X-Auth-Key': 'abc', 'X-Auth-User': 'me'}", "{'X-Auth-Key': ***, 'X-Auth-User': 'me'}"),
+        ("X-Container-Meta-Temp-URL-Key-2: abc", "X-Container-Meta-Temp-URL-Key-2: ***"),
+        (
+            '"GET /c/o?temp_url_sig=ab&temp_url_expires=1 HTTP/1.1"',
+            '"GET /c/o?temp_url_sig=***&temp_url_expires=1 HTTP/1.1"',
+        ),
+        ('{"RAX-KSKEY:apiKeyCredentials": {"apiKey": "abc"}}', '{"RAX-KSKEY:apiKeyCredentials": {"apiKey": ***}}'),
         ("via http://me:pass@proxy:1/x", "via http://***@proxy:1/x"),
         ("code SignatureDoesNotMatch, signature_version: s3v4", "code SignatureDoesNotMatch, signature_version: s3v4"),
         ("https://example.org/a@b?c=d@e", "https://example.org/a@b?c=d@e"),
