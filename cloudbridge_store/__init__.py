@@ -9,7 +9,7 @@ from cloudbridge_store.buckets import Bucket, BucketService
 from cloudbridge_store.config import RetryConfig, TransferConfig
 from cloudbridge_store.contents import BucketObjectService, SignedPrefix
 from cloudbridge_store.core.session import Event
-from cloudbridge_store.drivers.base import Capabilities, CdnInfo, Encryption, SignedForm, SignedRequest
+from cloudbridge_store.drivers.base import Capabilities, CdnInfo, Encryption, SignedForm, SignedRequest, Usage
 from cloudbridge_store.factory import CloudProviderFactory, ProviderList
 from cloudbridge_store.objects import BucketObject
 from cloudbridge_store.pending import PendingTransfer
@@ -42,5 +42,6 @@ __all__ = [
     "TransferConfig",
     "TransferReport",
     "UploadPart",
+    "Usage",
     "__version__",
 ]

@@ -16,7 +16,7 @@ from cloudbridge_store.core.checks import PutKeywords
 from cloudbridge_store.core.directories import Patterns
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
-from cloudbridge_store.drivers.base import BucketInfo, CdnInfo, Page, RuleKind, UploadInfo
+from cloudbridge_store.drivers.base import BucketInfo, CdnInfo, Page, RuleKind, UploadInfo, Usage
 from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.resources import CloudResource, search, utc_text
 from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
@@ -250,6 +250,20 @@ class Bucket(CloudResource):
         target = Target(self._session, self.name, prefix)
         job = directories.DirectoryDownload(target, directory, choice, config, overwrite=overwrite)
         return job.run(progress, checks.positive("max_workers", max_workers), errors)
+
+    def info(self) -> Usage:
+        """Return how many objects and bytes it holds, and its metadata, in one request and without a listing.
+
+        :raises UnsupportedOperationError: the service does not count.
+        """
+        self._session.require("usage", "say how much a bucket holds")
+        return self._session.call(self._session.driver.get_usage, self.name)
+
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Replace its metadata; :meth:`info` returns it. :raises UnsupportedOperationError:"""
+        self._session.require("usage", "keep metadata of a bucket")
+        checked = checks.metadata(self._session, metadata)
+        self._session.call(self._session.driver.set_bucket_metadata, self.name, checked)
 
     @property
     def versioning(self) -> bool:

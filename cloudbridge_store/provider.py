@@ -16,7 +16,7 @@ from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, V
 from cloudbridge_store.core import checks, registry
 from cloudbridge_store.core.journal import OFF, Journal
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import Capabilities, Driver
+from cloudbridge_store.drivers.base import Capabilities, Driver, Usage
 from cloudbridge_store.errors import (
     InvalidConfigurationException,
     PermissionDeniedError,
@@ -56,6 +56,21 @@ class StorageService:
         """Return the locations that a bucket can be created in, as far as known; empty where there is no choice."""
         session = self.provider.session
         return list(session.call(session.driver.regions))
+
+    def info(self) -> Usage:
+        """Return how many buckets, objects and bytes the account holds, and its metadata.
+
+        :raises UnsupportedOperationError: the service does not count.
+        """
+        session = self.provider.session
+        session.require("usage", "say how much an account holds")
+        return session.call(session.driver.get_usage, None)
+
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Replace the account's metadata; :meth:`info` returns it. :raises UnsupportedOperationError:"""
+        session = self.provider.session
+        session.require("usage", "keep metadata of an account")
+        session.call(session.driver.set_bucket_metadata, None, checks.metadata(session, metadata))
 
     def set_temp_url_key(
         self, key: str | None = None, bucket: str | None = None, *, keep_previous: bool = False

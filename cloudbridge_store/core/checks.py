@@ -202,7 +202,7 @@ def put_options(session: Session, key: str, keywords: PutKeywords) -> PutOptions
     options: dict[str, Any] = {**given, "headers": headers}
     options["content_type"] = _header("content_type", given.get("content_type") or content_types.guess(key))
     if "metadata" in given:
-        options["metadata"] = _metadata(session, given["metadata"])
+        options["metadata"] = metadata(session, given["metadata"])
     if "tags" in given:
         options["tags"] = tags(session, given["tags"])
     return PutOptions(**options)
@@ -303,7 +303,8 @@ def optional_header(name: str, value: str | None) -> str | None:
     return None if value is None else _header(name, value)
 
 
-def _metadata(session: Session, metadata: Mapping[str, str]) -> dict[str, str]:
+def metadata(session: Session, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata that the service can hold. :raises InvalidValueException: it cannot."""
     checked: dict[str, str] = {}
     for name, value in metadata.items():
         if not isinstance(name, str) or not _METADATA_NAME.fullmatch(name):

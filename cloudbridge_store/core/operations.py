@@ -56,5 +56,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "get_cdn": Operation("bucket", "always"),
     "purge_cdn": Operation("bucket", "always", writes=True),
     "get_rules": Operation("bucket", "always"),
+    "get_usage": Operation("bucket", "always"),
+    "set_bucket_metadata": Operation("bucket", "always", writes=True),
     "set_rules": Operation("bucket", "always", writes=True),
 }

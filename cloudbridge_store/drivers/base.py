@@ -53,6 +53,7 @@ from cloudbridge_store.drivers.values import (
     Stored,
     TiB,
     UploadInfo,
+    Usage,
     VersionInfo,
 )
 from cloudbridge_store.errors import UnsupportedOperationError
@@ -87,6 +88,7 @@ __all__ = [
     "Stored",
     "TiB",
     "UploadInfo",
+    "Usage",
     "VersionInfo",
 ]
 
@@ -141,6 +143,8 @@ class Capabilities:
     cdn: bool = False
     rules: frozenset[RuleKind] = frozenset()
     """Kinds of rules that a bucket can have."""
+    usage: bool = False
+    """Objects and bytes are counted, and buckets and the account have metadata of their own."""
     list_uploads: bool = False
     locations: bool = False
     """A bucket's place can be chosen when it is created."""
@@ -436,6 +440,14 @@ class Driver(ABC):
 
     def set_rules(self, bucket: str, kind: RuleKind, rules: Sequence[Mapping[str, Any]]) -> None:
         """Replace a bucket's rules of one kind; none removes them."""
+        raise self._unsupported()
+
+    def get_usage(self, bucket: str | None) -> Usage:
+        """Say how much is in a bucket, or in the whole account, and return its metadata."""
+        raise self._unsupported()
+
+    def set_bucket_metadata(self, bucket: str | None, metadata: Mapping[str, str]) -> None:
+        """Replace the metadata of a bucket, or of the account."""
         raise self._unsupported()
 
     def _unsupported(self) -> UnsupportedOperationError:

@@ -28,6 +28,8 @@ class SwiftPreset:
     """What temporary URLs are signed with where the service does not tell (``/info``)."""
     container_keys: bool = True
     """Containers can have keys of their own for temporary URLs."""
+    inline_names: bool = True
+    """Temporary URLs can name the file that a browser is to show, not only the one that it is to save."""
     put_conditions: bool = True
     """``If-None-Match: *`` with a PUT is looked at."""
     ranged_copy: bool = True
@@ -83,7 +85,7 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     ),
     SwiftPreset(
         "ceph-swift", "Ceph RADOS Gateway, Swift API", auth_version=None, tempurl_digest="sha1",
-        container_keys=False, put_conditions=False, ranged_copy=False, versions=False,
+        container_keys=False, inline_names=False, put_conditions=False, ranged_copy=False, versions=False,
         notes="a user of its own, such as tester:swift, authenticates with version 1 at /auth/v1.0",
     ),
 ))  # fmt: skip

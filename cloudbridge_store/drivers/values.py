@@ -47,6 +47,18 @@ class CdnInfo(NamedTuple):
     """Where it serves the bucket, by kind: ``http``, ``https``, ``streaming``, ``ios``."""
 
 
+class Usage(NamedTuple):
+    """How much a bucket or an account holds, as far as the service has counted it by now."""
+
+    objects: int
+    bytes: int
+    """Of contents; what belongs to multipart objects may be counted elsewhere."""
+    buckets: int | None = None
+    """Of an account."""
+    metadata: Mapping[str, str] = MappingProxyType({})
+    """What its users wrote about it."""
+
+
 class ObjectInfo(NamedTuple):
     """One object as the service describes it. ETags have no quotes; ``None`` is what the answer (a listing) left out.
 

@@ -173,6 +173,7 @@ def test_no_object_store_in_the_catalogue(serve):
     assert {asked.path for asked in script.asked} == {"/v3/auth/tokens"}
 
 
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
 def test_a_cloud_of_clouds_yaml(harness, tmp_path, monkeypatch):
     server = harness.server
     (tmp_path / "clouds.yaml").write_text(

@@ -110,14 +110,19 @@ def test_the_digest_is_the_best_that_the_service_knows(store, obj):
     ],
 )
 def test_a_disposition_is_said_in_swifts_words(store, obj, disposition, kind, name):
+    if store.harness.kind == "ceph" and kind == "inline" and name is not None:
+        # It would leave the name away.
+        with pytest.raises(UnsupportedOperationError, match="inline or attachment"):
+            obj.sign("GET", content_disposition=disposition)
+        return
     answer = send(store, obj.sign("GET", content_disposition=disposition))
     said = answer.headers["content-disposition"]
     assert (answer.status, answer.body, said.partition(";")[0]) == (200, CONTENT, kind)
     if name is None:
         assert "filename" not in said
     else:
-        # With a name that is quoted, or as it is.
-        assert said.endswith((quote(name), f'filename="{name}"'.encode().decode("latin-1")))
+        # Ceph quotes the name, and does not say that it did.
+        assert said.endswith((quote(name), f'filename="{quote(name)}"'))
 
 
 def test_what_no_url_can_say_is_refused(store, obj):

@@ -121,6 +121,9 @@ class CloudFiles:
             return
         known = request.headers.get("X-Auth-Token") in self._tokens
         environ["swift_owner"] = known
+        if known:
+            # Who is known sees the container, and not the website that it is.
+            environ["REMOTE_USER"] = USER
         environ["swift.authorize"] = lambda asked: None if known else HTTPUnauthorized(request=asked)
 
     # CDN
@@ -138,7 +141,8 @@ class CloudFiles:
         place = (account, path[0])
         if request.method == "PUT":
             status = HTTPStatus.ACCEPTED if place in self._cdn else HTTPStatus.CREATED
-            self._cdn.setdefault(place, {"name": uuid.uuid4().hex, "ttl": DEFAULT_TTL, "log": False})
+            new = {"name": uuid.uuid4().hex, "ttl": DEFAULT_TTL, "log": False, "enabled": False}
+            self._cdn.setdefault(place, new)
             return self._configure(place, request, status)
         if place not in self._cdn:
             return _answer(HTTPStatus.NOT_FOUND)
@@ -155,7 +159,7 @@ class CloudFiles:
         if not LEAST_TTL <= ttl <= LARGEST_TTL:
             return _answer(HTTPStatus.BAD_REQUEST, b"TTL out of range")
         container["ttl"] = ttl
-        container["enabled"] = _is_true(request, "X-Cdn-Enabled", default=container.get("enabled", True))
+        container["enabled"] = _is_true(request, "X-Cdn-Enabled", default=container["enabled"])
         container["log"] = _is_true(request, "X-Log-Retention", default=container["log"])
         return _answer(status, headers=self._described(place))
 

@@ -27,9 +27,10 @@ from cloudbridge_store.drivers.base import (
     SignOptions,
     Stored,
     UploadInfo,
+    Usage,
     VersionInfo,
 )
-from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, versions
+from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, usage, versions
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.openstack.segments import Segments
@@ -122,6 +123,12 @@ class OpenStackDriver(Driver):
 
     def delete_bucket(self, bucket: str) -> None:
         removal.delete_bucket(self._service, self._segments, bucket)
+
+    def get_usage(self, bucket: str | None) -> Usage:
+        return usage.get_usage(self._service, bucket)
+
+    def set_bucket_metadata(self, bucket: str | None, metadata: Mapping[str, str]) -> None:
+        usage.set_metadata(self._service, bucket, metadata)
 
     def regions(self) -> Sequence[str]:
         policies = self._service.info.get("swift", {}).get("policies", ())

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from cloudbridge_store.drivers.openstack.errors import AnswerError, meaning_of_status
 from cloudbridge_store.drivers.openstack.listing import exists
-from cloudbridge_store.drivers.openstack.segments import OWN, Segments, beside
+from cloudbridge_store.drivers.openstack.segments import OWN, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
 
@@ -35,21 +35,29 @@ def delete_object(service: Service, segments: Segments, bucket: str, key: str, v
 
 
 def delete_objects(service: Service, segments: Segments, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:
-    """Delete objects and return the error of each that was refused.
-
-    One request where the service takes batches and no object of the container can have segments; else many.
-    """
-    if segments.may_be(bucket) or not service.has("bulk_delete"):
+    """Delete objects and return the error of each that was refused; in one request where the service takes batches."""
+    if not service.has("bulk_delete"):
         return _one_by_one(service, segments, bucket, keys)
     if not exists(service, bucket):
         raise BucketNotFoundError("there is no such bucket", bucket=bucket, status=404)
+    gone = _segments_of(segments, bucket, keys)
     long = [key for key in keys if len(_line(bucket, key)) > _LONGEST_LINE]
-    keys = [key for key in keys if len(_line(bucket, key)) <= _LONGEST_LINE]
+    plain = [key for key in keys if len(_line(bucket, key)) <= _LONGEST_LINE]
     size = min(_SMALL_BATCH, service.limit("bulk_delete", "max_deletes_per_request", _SMALL_BATCH))
     refused = dict(_one_by_one(service, segments, bucket, long))
-    for at in range(0, len(keys), size):
-        refused |= _batch(service, bucket, keys[at : at + size])
+    for at in range(0, len(plain), size):
+        refused |= _batch(service, bucket, plain[at : at + size])
+    segments.remove(bucket, [each for key in gone.keys() - refused.keys() for each in gone[key]])
     return refused
+
+
+def _segments_of(segments: Segments, bucket: str, keys: Sequence[str]) -> dict[str, list[Segment]]:
+    """Return the segments of those objects that have some: a batch deletes manifests without asking."""
+    if not segments.may_be(bucket):
+        return {}
+    with ThreadPoolExecutor(_WORKERS, "cloudbridge-delete") as pool:
+        found = zip(keys, pool.map(lambda key: segments.of(bucket, key), keys), strict=True)
+        return {key: each for key, each in found if each}
 
 
 def _one_by_one(service: Service, segments: Segments, bucket: str, keys: Sequence[str]) -> Mapping[str, Exception]:

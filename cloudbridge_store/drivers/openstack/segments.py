@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.service import Service
@@ -93,8 +94,30 @@ class Segments:
             return []
         answer = self._service.send("HEAD", bucket, key, query=_version(version), ok=(404,))
         if not is_static(answer.headers):
-            return []
+            return self._dynamic(bucket, key, answer.headers.get("x-object-manifest", ""))
         return [each for each in self.manifest(bucket, key, version) if each.bucket == beside(bucket)]
+
+    def _dynamic(self, bucket: str, key: str, manifest: str) -> list[Segment]:
+        """Return the segments of a dynamic large object, where their names say that they are nobody else's.
+
+        It consists of all that begins with a prefix. python-swiftclient's are the key, what tells uploads of it apart,
+        and a slash; below a shorter one could be another's.
+        """
+        holder, _, prefix = unquote(manifest).partition("/")
+        if holder != beside(bucket) or not prefix.startswith(f"{key}/") or not prefix.endswith("/"):
+            return []
+        return [Segment(holder, name, "", 0) for name in self._names(bucket, prefix)]
+
+    def _names(self, bucket: str, prefix: str) -> Iterator[str]:
+        """Yield all names beside a container that begin with a prefix."""
+        query = {"format": "json", "prefix": prefix}
+        while True:
+            answer = self._service.send("GET", beside(bucket), query=query, ok=(404,))
+            found = answer.json() if answer.status == HTTPStatus.OK else []
+            if not found:
+                return
+            yield from (str(each["name"]) for each in found)
+            query["marker"] = found[-1]["name"]
 
     def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
         """Return what a manifest names; nothing where there is none any more."""
@@ -135,14 +158,7 @@ class Segments:
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""
-        query = {"format": "json", "prefix": prefix}
-        while True:
-            answer = self._service.send("GET", beside(bucket), query=query, ok=(404,))
-            found = answer.json() if answer.status == HTTPStatus.OK else []
-            if not found:
-                return
-            self.delete([(beside(bucket), each["name"]) for each in found])
-            query["marker"] = found[-1]["name"]
+        self.delete([(beside(bucket), name) for name in self._names(bucket, prefix)])
 
     def _keeps_versions(self, bucket: str) -> bool:
         headers = self._service.send("HEAD", bucket, ok=(404,)).headers

@@ -8,6 +8,7 @@ import requests
 from keystoneauth1.session import Session
 from requests.adapters import HTTPAdapter
 
+from cloudbridge_store.drivers.openstack.auth import interface_of
 from cloudbridge_store.drivers.openstack.plan import Plan
 
 
@@ -48,4 +49,7 @@ def make_connection(session: Session, plan: Plan) -> Any:
     """Return openstacksdk's connection as the same user, for all of OpenStack."""
     import openstack  # here, as it takes longer than all else together
 
-    return openstack.connection.Connection(session=session, region_name=plan.config["os_region_name"])
+    chosen: dict[str, Any] = {"region_name": plan.config["os_region_name"]}
+    if plan.config["os_interface"]:
+        chosen["interface"] = interface_of(plan.config["os_interface"])
+    return openstack.connection.Connection(session=session, **chosen)

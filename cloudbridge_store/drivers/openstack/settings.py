@@ -168,6 +168,7 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         public_access=not preset.cdn,
         website=True,
         cdn=preset.cdn,
+        usage=True,
         list_uploads=True,
         locations=True,
         checksums=frozenset({"md5"}),

@@ -55,7 +55,7 @@ class UrlSigner:
             "temp_url_sig": self._sign(able, bucket, f"{method}\n{expires}\n{named}"),
             "temp_url_expires": str(expires),
             **({"temp_url_prefix": key} if options.prefix else {}),
-            **(_disposition(key, options.content_disposition) if method == "GET" else {}),
+            **(self._disposition(key, options.content_disposition) if method == "GET" else {}),
         }
         url = urlsplit(account)._replace(path=place, query=urlencode(query, quote_via=quote)).geturl()
         return SignedRequest(url, method)
@@ -104,6 +104,29 @@ class UrlSigner:
         value = headers.get(name) or headers.get(f"{name}-2")
         return Secret(value) if value else None
 
+    def _disposition(self, key: str, value: str | None) -> dict[str, str]:
+        """Return the query by which Swift makes a ``Content-Disposition``: it knows the kind and a file name, no more.
+
+        :raises UnsupportedOperationError: there is more in it.
+        """
+        if value is None:
+            return {}
+        message = Message()
+        message["Content-Disposition"] = value
+        kind = message.get_content_disposition()
+        # Of a plain name and one as RFC 2231 has it, which comes behind, the second counts.
+        named: dict[str, Any] = dict((message.get_params(header="Content-Disposition") or [])[1:])
+        inline = {"inline": ""} if kind == "inline" else {}
+        known = {"filename"} if self._service.preset.inline_names or not inline else set()
+        if kind not in ("inline", "attachment") or named.keys() - known:
+            raise UnsupportedOperationError(
+                "a temporary URL says inline or attachment, and a file name; content_disposition says more", key=key
+            )
+        name = collapse_rfc2231_value(named.get("filename") or "")
+        # Without a name, the one stored with the object would be left.
+        name = name or ("" if inline else key.rstrip("/").rpartition("/")[2])
+        return {**({"filename": name} if name else {}), **inline}
+
     def set_key(self, key: str, bucket: str | None, *, keep: bool) -> None:
         """Set the account's key, or a container's.
 
@@ -126,26 +149,3 @@ class UrlSigner:
 
 def _header(bucket: str | None) -> str:
     return f"X-{'Account' if bucket is None else 'Container'}-Meta-Temp-URL-Key"
-
-
-def _disposition(key: str, value: str | None) -> dict[str, str]:
-    """Return the query by which Swift makes a ``Content-Disposition``: it knows the kind and a file name, no more.
-
-    :raises UnsupportedOperationError: there is more in it.
-    """
-    if value is None:
-        return {}
-    message = Message()
-    message["Content-Disposition"] = value
-    kind = message.get_content_disposition()
-    # Of a plain name and one as RFC 2231 has it, which comes behind, the second counts.
-    named: dict[str, Any] = dict((message.get_params(header="Content-Disposition") or [])[1:])
-    if kind not in ("inline", "attachment") or named.keys() - {"filename"}:
-        raise UnsupportedOperationError(
-            "a temporary URL says inline or attachment, and a file name; content_disposition says more", key=key
-        )
-    name = collapse_rfc2231_value(named.get("filename") or "")
-    inline = {"inline": ""} if kind == "inline" else {}
-    # Without a name, the one stored with the object would be left.
-    name = name or ("" if inline else key.rstrip("/").rpartition("/")[2])
-    return {**({"filename": name} if name else {}), **inline}

@@ -21,7 +21,7 @@ from cloudbridge_store.errors import (
 )
 from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.results import ResultList
-from cloudbridge_store.testing.fixtures import StoreFixtures, drain, lacks, needs
+from cloudbridge_store.testing.fixtures import StoreFixtures, drain, lacks, needs, offline_bucket
 from cloudbridge_store.testing.harness import ProviderHarness
 
 _BAD_NAMES = (
@@ -216,6 +216,40 @@ class BucketSuite(StoreFixtures):
             assert found.location == location
         finally:
             bucket.delete()
+
+    @needs("usage")
+    def test_bucket_says_how_much_it_holds(self, bucket: Bucket) -> None:
+        assert bucket.info() == (0, 0, None, {})
+        bucket.objects.create("a").upload(b"12345")
+        bucket.objects.create("b").upload(b"678")
+        assert bucket.info()[:2] == (2, 8)
+        with pytest.raises(BucketNotFoundError):
+            bucket.sibling(f"{bucket.name}-x").info()
+
+    @needs("usage")
+    def test_metadata_of_a_bucket_is_replaced(self, bucket: Bucket) -> None:
+        bucket.set_metadata({"owner": "Zoë", "a_b": "1", "long": "x" * 600})
+        assert bucket.info().metadata == {"owner": "Zoë", "a_b": "1", "long": "x" * 600}
+        bucket.set_metadata({"a-b": "2"})
+        assert bucket.info().metadata == {"a-b": "2"}
+        bucket.set_metadata({})
+        assert bucket.info().metadata == {}
+        with pytest.raises(InvalidValueException):
+            bucket.set_metadata({"Not a name": "1"})
+
+    @needs("usage")
+    def test_account_says_how_much_it_holds(self, provider: CloudProvider, bucket: Bucket) -> None:
+        found = provider.storage.info()
+        assert found.buckets is not None
+        # Accounts are counted late by some services.
+        assert min(found.buckets, found.objects, found.bytes) >= 0
+
+    @lacks("usage")
+    def test_usage_is_refused(self, unreachable: CloudProvider) -> None:
+        bucket, storage = offline_bucket(unreachable), unreachable.storage
+        for call in (bucket.info, storage.info, lambda: bucket.set_metadata({}), lambda: storage.set_metadata({})):
+            with pytest.raises(UnsupportedOperationError):
+                call()
 
     @lacks("locations")
     def test_location_is_refused(

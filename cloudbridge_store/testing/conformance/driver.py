@@ -44,6 +44,7 @@ _BEHIND_CAPABILITIES = {
     "website": ("set_website",),
     "cdn": ("set_cdn", "get_cdn", "purge_cdn"),
     "temp_url_key": ("set_temp_url_key",),
+    "usage": ("get_usage", "set_bucket_metadata"),
 }
 
 
