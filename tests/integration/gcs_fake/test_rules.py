@@ -119,6 +119,16 @@ def test_lists_of_versions_have_pages(ask, bucket, put):
     assert [(each["name"], each["generation"]) for each in live] == [stored[3], stored[1]]
 
 
+def test_conditions_are_about_the_live_version(ask, bucket, put):
+    ask("PATCH", path_of(bucket), json={"versioning": {"enabled": True}})
+    old, new = (put("x")["generation"] for _ in range(2))
+    path, params = path_of(bucket, "x"), {"generation": old}
+    assert ask("GET", path, params={**params, "ifGenerationMatch": old}).status_code == 412
+    assert ask("GET", path, params={**params, "ifGenerationMatch": new}).json()["generation"] == old
+    assert ask("DELETE", path, params={"ifGenerationMatch": new}).status_code == 204
+    assert ask("GET", path, params={**params, "ifGenerationMatch": 0}).json()["generation"] == old
+
+
 def test_retention_and_versions(ask, bucket, put, reason_of):
     fields = {"versioning": {"enabled": True}, "retentionPolicy": {"retentionPeriod": "1000"}}
     assert ask("PATCH", path_of(bucket), json=fields).status_code == 200
@@ -258,7 +268,8 @@ def test_what_is_soft_deleted_is_listed(ask, bucket, put):
     assert [each["generation"] for each in listed] == generations[:2]
     path = path_of(bucket, "x")
     params = {"softDeleted": "true", "generation": generations[0]}
-    assert ask("GET", path, params=params).json()["softDeleteTime"]
+    deleted = ask("GET", path, params=params).json()
+    assert deleted["hardDeleteTime"] > deleted["softDeleteTime"]
     assert ask("GET", path, params={"softDeleted": "true"}).status_code == 400
     restore = {"generation": generations[0], "ifGenerationMatch": generations[2]}
     restored = ask("POST", f"{path}/restore", params=restore, json={}).json()
