@@ -4,14 +4,7 @@ import json
 import re
 
 import pytest
-
-
-def path_of(bucket, name=None):
-    return f"/storage/v1/b/{bucket.name}" + ("" if name is None else f"/o/{name}")
-
-
-def code_of(answer):
-    return answer.status_code, re.search("<Code>(.*?)</Code>", answer.text)[1]
+from servers.gcs.probing import code_of, path_of
 
 
 def test_lists_of_buckets_have_pages(client, ask, gcs, new_name):
