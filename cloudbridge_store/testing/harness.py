@@ -53,6 +53,8 @@ class ProviderHarness(ABC):
     """Address of the server, where the store has one: there faults are played on the wire."""
     unplayable: ClassVar[frozenset[str]] = frozenset()
     """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice."""
+    bodiless: ClassVar[frozenset[str]] = frozenset()
+    """The contract's operations, of those that S3 answers with a document, that this service answers without a body."""
     tls: ssl.SSLContext | None = None
     """For signed URLs, where the server's certificate is not one that everybody trusts."""
 

@@ -47,9 +47,7 @@ _SHOWN = 500
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
-    ((urllib3_errors.NameResolutionError,), Meaning(ConnectionFailedError, "always", _NAME))
-    if hasattr(urllib3_errors, "NameResolutionError")
-    else ((), Meaning(ConnectionFailedError)),
+    ((urllib3_errors.NameResolutionError,), Meaning(ConnectionFailedError, "always", _NAME)),
     ((urllib3_errors.ProxyError,), Meaning(ConnectionFailedError, "always", _PROXY)),
     ((urllib3_errors.NewConnectionError,), Meaning(ConnectionFailedError, "always")),
     (
@@ -216,6 +214,8 @@ def _meaning(said: Said) -> Meaning:
         return _of_refused_signature(said)
     if said.code == "InvalidAuthenticationInfo" and said.status == HTTPStatus.UNAUTHORIZED:
         return Meaning(CredentialsExpiredError, "auth", "The token is not accepted, or has expired: get a new one")
+    if said.code == "InvalidOperation" and "MD5" in said.text:
+        return BY_CODE["Md5Mismatch"]  # as Azurite says it
     if said.code in BY_CODE:
         meaning = BY_CODE[said.code]
         # Something on the way may have said so after it was done.

@@ -61,7 +61,7 @@ def get(service: Service, bucket: str, key: str, options: ReadOptions) -> Downlo
 def _get(service: Service, bucket: str, key: str, options: ReadOptions, *, ranged: bool) -> Download:
     headers = {**matching(options.if_match, options.if_none_match), **unlocking(options.customer_key)}
     if ranged:
-        headers["x-ms-range"] = f"bytes={options.start}-{'' if options.stop is None else options.stop - 1}"
+        headers["Range"] = f"bytes={options.start}-{'' if options.stop is None else options.stop - 1}"
     answer = service.send("GET", service.path(bucket, key), selecting(options.version), headers, stream=True)
     try:
         start, length, size = _sent(answer)

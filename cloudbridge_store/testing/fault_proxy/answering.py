@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cloudbridge_store.testing.fault_proxy.exchange import Exchange
 
 _XML = "application/xml"
+_NAMED = {"x-amz-request-id": "FAULT", "x-ms-request-id": "FAULT"}
+"""How S3 and Azure name a request in every answer."""
 _CODES = {
     400: "InvalidRequest",
     401: "Unauthorized",
@@ -87,7 +89,7 @@ class Status(Invented):
         """Build it."""
         code = self.code or _CODES.get(self.status, "InternalError")
         body = error_body(code) if self.body is None else self.body
-        headers = {"Content-Type": _XML, "x-amz-request-id": "FAULT", **self.headers}
+        headers = {"Content-Type": _XML, **_NAMED, **self.headers}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         if self.retry_after_date is not None:
@@ -136,7 +138,7 @@ class ErrorDocument(Invented):
 
     def invent(self, exchange: Exchange) -> Answer:
         """Build it."""
-        headers = {"Content-Type": _XML, "x-amz-request-id": "FAULT"}
+        headers = {"Content-Type": _XML, **_NAMED}
         return exchange.make_answer(HTTPStatus.OK, headers, error_body(self.code))
 
 
@@ -189,7 +191,7 @@ class Redirect(Invented):
         has_path = "/" in base.partition("://")[2]
         headers = {
             "Content-Type": _XML,
-            "x-amz-request-id": "FAULT",
+            **_NAMED,
             "Location": base if has_path else base + request.target,
             **self.headers,
         }

@@ -66,6 +66,10 @@ def _answers_body(scenario: Scenario) -> bool:
     return scenario.kind in ("read", "list") or _in_document(scenario) or scenario.disturbed == "start_upload"
 
 
+OF_ANSWERS_BODY = (_answers_body, _in_document)
+"""What the troubles of an answer's body fit."""
+
+
 def _raising(error: Callable[[], StoreError], *, executed: bool = False) -> Callable[[str], Fault]:
     return lambda operation: Fault(operation, error(), executed=executed)
 
