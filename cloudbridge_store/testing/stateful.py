@@ -32,7 +32,8 @@ _metadata = st.dictionaries(
     st.text(st.characters(codec="utf-8", exclude_categories=_UNPRINTABLE), max_size=8),
     max_size=2,
 )
-_tags = st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("", "1", "x y")), max_size=2)
+# A value that is empty is a test of its own: not every emulator takes it.
+_tags = st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("1", "2", "x y")), max_size=2)
 
 
 @dataclass

@@ -40,6 +40,10 @@ _CLASSES: dict[int, type[HttpResponseError]] = {
 }
 
 
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_QUOTED = re.compile("'.*'", re.DOTALL)
+
+
 class Answer:
     """What the service answered.
 
@@ -81,8 +85,13 @@ class Answer:
         self.raw.release_conn()
 
     def text(self) -> str:
-        """Return the body as text."""
-        return self.content.decode("utf-8", "replace")
+        """Return the body as text, as the SDK's exceptions show it.
+
+        A refused signature is answered with what should have been signed, headers with customers' keys included: what
+        is quoted there is left out.
+        """
+        text = self.content.decode("utf-8", "replace")
+        return _QUOTED.sub("'...'", text) if self.status_code in _REFUSED else text
 
 
 class Wire:

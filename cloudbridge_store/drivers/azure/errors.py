@@ -46,9 +46,7 @@ _SHOWN = 500
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
-    ((urllib3_errors.NameResolutionError,), Meaning(ConnectionFailedError, "always", _NAME))
-    if hasattr(urllib3_errors, "NameResolutionError")
-    else ((), Meaning(ConnectionFailedError)),
+    ((urllib3_errors.NameResolutionError,), Meaning(ConnectionFailedError, "always", _NAME)),
     ((urllib3_errors.ProxyError,), Meaning(ConnectionFailedError, "always", _PROXY)),
     ((urllib3_errors.NewConnectionError,), Meaning(ConnectionFailedError, "always")),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -101,7 +102,7 @@ def _ask(service: Service, asked: Asked, limit: int, token: str | None, include:
     given = {"prefix": asked.prefix, "delimiter": asked.delimiter, "marker": token, "include": include}
     query |= {name: value for name, value in given.items() if value}
     path = service.path(asked.bucket)
-    if asked.start_after and not asked.delimiter and service.knows_start:
+    if asked.start_after and not asked.delimiter and service.knows_start and not _DISPUTED.search(asked.start_after):
         try:
             # The service begins with the start itself, where there is such a key.
             more = {**query, "startFrom": asked.start_after}
@@ -113,6 +114,9 @@ def _ask(service: Service, asked: Asked, limit: int, token: str | None, include:
     return read_document(service.send("GET", path, query), "EnumerationResults")
 
 
+_DISPUTED = re.compile("[\ue000-\uffff]")
+"""Characters that come before those of four bytes in UTF-8, and after them in UTF-16, which may be the service's order:
+behind a name with one, the service could leave out what follows it here."""
 _WITH_START = "2026-02-06"
 """The version of the service that lists from a given name on."""
 _UNKNOWN = frozenset({"InvalidHeaderValue", "InvalidQueryParameterValue", "UnsupportedQueryParameter"})

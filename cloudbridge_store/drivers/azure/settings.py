@@ -10,7 +10,7 @@ from cloudbridge_store.drivers.azure.credentials import choose
 from cloudbridge_store.drivers.azure.endpoint import find_place, parse_connection_string
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import LONGEST, LONGEST_DELEGATED
-from cloudbridge_store.drivers.base import Capabilities, GiB, KiB, MiB
+from cloudbridge_store.drivers.base import Capabilities, KiB, MiB
 from cloudbridge_store.errors import InvalidConfigurationException
 from cloudbridge_store.redaction import hide
 
@@ -127,5 +127,4 @@ def capabilities_of(service: Service) -> Capabilities:
         max_part=4000 * MiB,
         max_parts=50_000,
         max_metadata_bytes=8 * KiB,
-        multipart_threshold=GiB // 4,
     )

@@ -159,6 +159,16 @@ def test_the_reason_is_one_line(play):
     assert driver.classify(caught.value).reason == "said & so"
 
 
+def test_what_should_have_been_signed_is_not_shown(play):
+    detail = "MAC signature 'canary1' is wrong. Server used 'PUT\n\nx-ms-encryption-key:canary2\nit's' to sign"
+    body = f"<Error><Code>AuthenticationFailed</Code><AuthenticationErrorDetail>{detail}".encode()
+    driver, _ = play(lambda asked: (403, {**ANSWERED, "x-ms-error-code": "AuthenticationFailed"}, body))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.get_object("bucket", "a", ReadOptions())
+    assert "canary" not in f"{caught.value} {caught.value!r} {driver.classify(caught.value)}"
+    assert "MAC signature" in str(caught.value)
+
+
 def test_a_bucket_being_deleted_is_waited_for(play):
     answers = [refused(409, "ContainerBeingDeleted"), refused(409, "ContainerBeingDeleted"), CREATED]
     driver, script = play(lambda asked: answers.pop(0))
@@ -282,6 +292,12 @@ def test_a_listing_begins_at_a_name(play):
     assert [each.key for each in page.items] == ["c"]  # the service begins with the name itself
     assert query_of(script.asked[0])["startFrom"] == "b"
     assert script.asked[0].headers["x-ms-version"] > "2026"
+
+
+def test_a_listing_does_not_begin_at_a_name_that_the_service_may_sort_otherwise(play):
+    driver, script = play(lambda asked: listed("\U0001f4be", "\uff5e"))
+    assert [each.key for each in driver.list_objects("bucket", start_after="\uff5e").items] == ["\U0001f4be"]
+    assert "startFrom" not in query_of(script.asked[0])
 
 
 def test_a_service_that_cannot_begin_at_a_name(play):
