@@ -65,13 +65,17 @@ class Service:
         answer = self.send(method, f"/storage/v1{path}{_query({**query, 'prettyPrint': 'false'})}", more, body)
         return json_of(answer) if answer.data else {}
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None, patience: float = 0.0
+    ) -> Answer:
         """Send a request and read the answer.
 
         :param target: path and query.
+        :param patience: seconds to wait for it, beyond the configured time-out.
         :raises GoogleAPICallError: it is not one of success.
         """
-        answer = self.wire.exchange(method, f"{self.endpoint}{target}", self._headers(method, headers, body), body)
+        own = self._headers(method, headers, body)
+        answer = self.wire.exchange(method, f"{self.endpoint}{target}", own, body, patience)
         if answer.status >= _REFUSED:
             raise refusal(answer)
         return answer

@@ -39,6 +39,8 @@ from cloudbridge_store.errors import ForeignAnswerError, ObjectNotFoundError, Up
 _MOST_LISTED = 1000
 _SEPARATOR = "\0"
 _IN_ONE_PIECE = 2**18
+_PER_PART = 0.1
+"""Seconds of waiting for the object to be made, which can take several minutes, as the reference has it."""
 
 
 def start(service: Service, bucket: str, key: str, options: PutOptions) -> str:
@@ -124,7 +126,7 @@ def finish(
     headers = {"Content-Type": "application/xml", **unlocking(options.customer_key)}
     target = f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}"
     try:
-        answer = service.send("POST", target, headers, ET.tostring(document))
+        answer = service.send("POST", target, headers, ET.tostring(document), _PER_PART * len(parts))
     except Exception as error:
         raise _told_apart(error) from None
     xml_of(answer, "CompleteMultipartUploadResult")

@@ -54,8 +54,13 @@ class Wire:
             _log.warning("certificates are not checked: whoever is in between can read and change everything")
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
 
-    def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> urllib3.BaseHTTPResponse:
-        """Send a request and return the answer, whose body is still to come."""
+    def open(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None, patience: float = 0.0
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request and return the answer, whose body is still to come.
+
+        :param patience: seconds to wait for it, beyond the configured time-out.
+        """
         end = url.find("/", len("https://"))
         base, target = (url, "/") if end < 0 else (url[:end], url[end:])
         sender = self._senders.get(base) or self._connect(base)
@@ -65,7 +70,7 @@ class Wire:
                 target,
                 body=body,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=self._timeout if not patience else self._longer(patience),
                 retries=False,
                 redirect=False,
                 preload_content=False,
@@ -78,9 +83,15 @@ class Wire:
                     raise cause from None
             raise
 
-    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None, patience: float = 0.0
+    ) -> Answer:
         """Send a request and read the whole answer."""
-        return read_all(self.open(method, url, headers, body))
+        return read_all(self.open(method, url, headers, body, patience))
+
+    def _longer(self, seconds: float) -> urllib3.Timeout:
+        settings = self._settings
+        return urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout + seconds)
 
     def _connect(self, base: str) -> _Sender:
         """Return what sends requests to one host: its connections, or a proxy that wants to be told whole addresses."""
