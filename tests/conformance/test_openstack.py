@@ -27,7 +27,8 @@ class OpenStackSuite(ConformanceSuite):
         assert (answer.status, answer.body) == (200, b"0123456789")
         said = answer.headers["content-disposition"]
         assert said.startswith("attachment;")
-        assert said.endswith(("filename*=UTF-8''%C3%A4.txt", 'filename="ä.txt"'.encode().decode("latin-1")))
+        # Ceph quotes the name, and does not say that it did.
+        assert said.endswith(("filename*=UTF-8''%C3%A4.txt", 'filename="%C3%A4.txt"'))
 
     @pytest.mark.parametrize("what", WEIRD_KEYS)
     def test_reading_weird_keys(self, harness, bucket, what):
@@ -50,6 +51,23 @@ class TestKeystone(OnServer, OpenStackSuite):
 class TestRackspace(OnServer, OpenStackSuite):
     kind = RackspaceHarness
 
+    def test_website(self, bucket):
+        # Only the CDN serves websites here.
+        bucket.enable_cdn()
+        super().test_website(bucket)
+
 
 class TestCephSwift(OnServer, OpenStackSuite):
     kind = CephSwiftHarness
+
+    def test_public_bucket(self, harness, bucket):
+        # Ceph 16 with accounts in its addresses finds strangers no bucket but those of a tenant of the account's name.
+        def acl():
+            return bucket.provider.native.object_store.head(f"/{bucket.name}").headers.get("X-Container-Read")
+
+        obj = bucket.objects.create("a").upload(b"for all")
+        bucket.make_public()
+        assert acl() == ".r:*"
+        assert harness.get_url(obj.public_url).status in (401, 404)
+        bucket.make_private()
+        assert not acl()

@@ -121,6 +121,9 @@ class CloudFiles:
             return
         known = request.headers.get("X-Auth-Token") in self._tokens
         environ["swift_owner"] = known
+        if known:
+            # Who is known sees the container, and not the website that it is.
+            environ["REMOTE_USER"] = USER
         environ["swift.authorize"] = lambda asked: None if known else HTTPUnauthorized(request=asked)
 
     # CDN

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from cloudbridge_store.drivers.http import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.errors import InvalidConfigurationException, ProviderConnectionException
+from cloudbridge_store.redaction import Secret
 
 _EARLY = 30.0
 """Seconds before its end that a token is replaced: a request that begins with it should be able to arrive."""
@@ -21,7 +22,7 @@ SERVICE = "object-store"
 class Ticket(NamedTuple):
     """What requests are sent with. Its ``repr`` shows no token."""
 
-    token: str
+    token: Secret
     url: str
     """The account's address, without a slash at its end."""
     until: float = _FOREVER
@@ -68,7 +69,7 @@ class GivenLogin(Login):
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         url = str(plan.config["os_storage_url"]).rstrip("/")
-        self._ticket = Ticket(str(plan.config["os_auth_token"]), url)
+        self._ticket = Ticket(Secret(plan.config["os_auth_token"]), url)
 
     def ticket(self) -> Ticket:
         return self._ticket
@@ -141,7 +142,7 @@ class KeystoneLogin(Login):
     def _checked(self, token: str, url: str, until: float) -> Ticket:
         url = str(self._plan.config["os_storage_url"] or url).rstrip("/")
         refuse_http(url, self._plan.settings)
-        return Ticket(token, url, until)
+        return Ticket(Secret(token), url, until)
 
     @property
     def _interface(self) -> str:

@@ -166,6 +166,9 @@ def _meaning(error: AnswerError, *, named: bool) -> Meaning:
     if status == HTTPStatus.PRECONDITION_FAILED and error.method == "PUT" and error.key is None:
         # A name that is too long, or has a slash in it, Ceph refuses so.
         return Meaning(InvalidRequestError)
+    if status == HTTPStatus.BAD_REQUEST and error.method == "HEAD" and error.key is None and error.bucket is not None:
+        # There is nothing else in the request that could be wrong: to Ceph no container can have that name.
+        return Meaning(BucketNotFoundError)
     return meaning_of_status(status)
 
 

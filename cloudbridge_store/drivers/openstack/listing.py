@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
 from cloudbridge_store.drivers.openstack.segments import SUFFIX
 from cloudbridge_store.drivers.openstack.service import Answer, Service
-from cloudbridge_store.drivers.openstack.translate import listed_time
+from cloudbridge_store.drivers.openstack.translate import etag_of, listed_time
 from cloudbridge_store.errors import ForeignAnswerError
 
 MAX_PAGE = 10_000
+_MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -77,7 +79,7 @@ def list_objects(
     """List objects; a token is the marker to go on from."""
     wanted = most(service, limit)
     marker = max(token or "", start_after, key=lambda text: text.encode())
-    if len(delimiter) > 1:
+    if len(delimiter.encode()) > 1:
         return _by_long_delimiter(service, bucket, prefix, delimiter, marker, wanted)
     found = ask_page(service, bucket, wanted, prefix=prefix, delimiter=delimiter, marker=marker)
     items, prefixes = [], []
@@ -87,12 +89,22 @@ def list_objects(
             if not marker or not marker.startswith(entry["subdir"]) or entry["subdir"] > marker:
                 prefixes.append(entry["subdir"])
         else:
-            items.append(describe(entry))
+            items.append(_exact(service, bucket, describe(entry)))
     return Page(items, _position(found[-1]) if len(found) >= wanted else None, prefixes)
 
 
 def _position(entry: Mapping[str, Any]) -> str:
     return f"{entry['subdir']}{_LAST_CHARACTER}" if "subdir" in entry else str(entry["name"])
+
+
+def _exact(service: Service, bucket: str, info: ObjectInfo) -> ObjectInfo:
+    """Ask what Ceph's listings do not say of a static large object: they have the size of its manifest."""
+    if not info.size or info.etag != _MD5_OF_NOTHING:
+        return info
+    answer = service.send("HEAD", bucket, info.key, ok=(404,))
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return info  # deleted meanwhile
+    return info._replace(size=int(answer.header("Content-Length")), etag=etag_of(answer.headers))
 
 
 def describe(entry: Mapping[str, Any]) -> ObjectInfo:
@@ -110,7 +122,7 @@ def describe(entry: Mapping[str, Any]) -> ObjectInfo:
 def _by_long_delimiter(
     service: Service, bucket: str, prefix: str, delimiter: str, marker: str, wanted: int
 ) -> Page[ObjectInfo]:
-    """Roll keys up here: Swift knows delimiters of one character only, and later ones of any length."""
+    """Roll keys up here: Swift knew delimiters of one character only, and Ceph those of one byte."""
     found = ask_page(service, bucket, wanted, prefix=prefix, marker=marker)
     items: list[ObjectInfo] = []
     prefixes: dict[str, None] = {}
@@ -118,7 +130,7 @@ def _by_long_delimiter(
         head, sign, _ = entry["name"][len(prefix) :].partition(delimiter)
         rolled = f"{prefix}{head}{delimiter}"
         if not sign:
-            items.append(describe(entry))
+            items.append(_exact(service, bucket, describe(entry)))
         elif not marker.startswith(rolled):
             prefixes[rolled] = None
     last = next(reversed(prefixes), None)

@@ -171,7 +171,10 @@ def sent(answer: Answer) -> tuple[int, int, int]:
 def listed_time(value: str) -> datetime:
     """Read a time as listings have it: ISO 8601 in UTC, with a fraction that no header has."""
     moment = datetime.fromisoformat(value)
+    if moment.tzinfo is not None:
+        # Ceph's, with a Z: there the header just has no fraction.
+        return moment.replace(microsecond=0)
     if moment.microsecond:
         # The header rounds up, so that no copy is older than its original.
         moment = datetime.fromtimestamp(-(-moment.replace(tzinfo=UTC).timestamp() // 1), UTC)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

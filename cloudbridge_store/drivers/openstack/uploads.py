@@ -289,7 +289,8 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
     try:
         answer = service.send("PUT", bucket, key, query=query, headers=headers, body=json.dumps(manifest).encode())
     except AnswerError as error:
-        if error.status == HTTPStatus.BAD_REQUEST:
+        missing = error.status == HTTPStatus.NOT_FOUND and "NoSuchKey" in error.reason  # as Ceph says it
+        if error.status == HTTPStatus.BAD_REQUEST or missing:
             raise reworded(InvalidRequestError, f"segments differ: {error.reason}", error) from error
         raise
     etag = _late_etag(answer, bucket, key) if "heartbeat" in query else etag_of(answer.headers)
