@@ -298,7 +298,7 @@ class Bucket(CloudResource):
     def enable_website(self, index: str, error: str | None = None) -> str:
         """Serve it as a static site and return the URL. :raises UnsupportedOperationError:"""
         self._session.require("website", "serve a bucket as a website")
-        pages = checks.optional_header("index", index), checks.optional_header("error", error)
+        pages = [None if page is None else checks.object_key(self._session, page) for page in (index, error)]
         return self._session.call(self._session.driver.set_website, self.name, *pages)
 
     def enable_cdn(self, ttl: int | None = None) -> str:

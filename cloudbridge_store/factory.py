@@ -67,6 +67,12 @@ class ProviderList:
     IMPOSSIBLE = "impossible"
     OTHER = "other"
 
+    # services with Swift's protocol: the driver of OpenStack with a preset
+    RACKSPACE = "rackspace"
+    MEMSET = "memset"
+    KTUCLOUD = "ktucloud"
+    CEPH_SWIFT = "ceph-swift"
+
 
 class CloudProviderFactory:
     """Finds and makes providers: the built-in ones, those of installed packages, and those registered here."""

@@ -85,7 +85,7 @@ ALIASES: Mapping[str, Resolved] = {
     "OPENSTACK_SWIFT": Resolved("openstack"),
     "CLOUDFILES": Resolved("openstack", "rackspace"),
     "CLOUDFILES_US": Resolved("openstack", "rackspace"),
-    "CLOUDFILES_UK": Resolved("openstack", "rackspace", "LON"),
+    "CLOUDFILES_UK": Resolved("openstack", "rackspace", "lon"),
     "CLOUDFILES_SWIFT": Resolved("openstack"),
     "KTUCLOUD": Resolved("openstack", "ktucloud"),
     "DUMMY": Resolved("memory"),
@@ -99,6 +99,10 @@ _NAME_KEYS: Mapping[str, tuple[str, str]] = {
 """The config keys that a name's preset and region are values of."""
 
 
+_SWIFT_NAMES = ("rackspace", "memset", "ktucloud", "ceph-swift")
+"""Presets of Swift that are names of providers; the name of any other stands for something else."""
+
+
 def _fold(name: str) -> str:
     # libcloud's constants and their values differ in underscores: S3_EU_WEST2 is "s3_eu_west_2".
     return name.lower().replace("_", "")
@@ -108,10 +112,10 @@ _FOLDED = {_fold(name): found for name, found in ALIASES.items()}
 
 
 def names() -> Iterator[str]:
-    """Yield the name of every provider: the built-in ones, the S3-compatible services, those of other packages."""
+    """Yield the name of every provider: the built-in ones, those with presets, those of other packages."""
     from cloudbridge_store.drivers.presets import S3_PRESETS  # here and below: most programs never ask for one
 
-    own = dict.fromkeys((*BUILT_IN, *S3_PRESETS))
+    own = dict.fromkeys((*BUILT_IN, *S3_PRESETS, *_SWIFT_NAMES))
     yield from own
     yield from (point.name for point in _entry_points() if point.name not in own)
 
@@ -148,7 +152,9 @@ def _resolve_own(name: str) -> Resolved | None:
     from cloudbridge_store.drivers.presets import S3_PRESETS
 
     preset = lower.replace("_", "-")
-    return Resolved("aws", preset) if preset in S3_PRESETS else None
+    if preset in S3_PRESETS:
+        return Resolved("aws", preset)
+    return Resolved("openstack", preset) if preset in _SWIFT_NAMES else None
 
 
 def provider_id(name: str) -> str:

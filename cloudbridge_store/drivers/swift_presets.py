@@ -30,6 +30,8 @@ class SwiftPreset:
     """Containers can have keys of their own for temporary URLs."""
     inline_names: bool = True
     """Temporary URLs can name the file that a browser is to show, not only the one that it is to save."""
+    all_headers: bool = True
+    """Objects have ``Cache-Control`` and ``Content-Language``, too; older releases leave them out without a word."""
     put_conditions: bool = True
     """``If-None-Match: *`` with a PUT is looked at."""
     ranged_copy: bool = True
@@ -67,7 +69,7 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     SwiftPreset(
         "rackspace", "Rackspace Cloud Files", "https://identity.api.rackspacecloud.com/v2.0",
         elsewhere=(("LON", "https://lon.identity.api.rackspacecloud.com/v2.0"),), auth_version=2,
-        regions=("DFW", "ORD", "IAD", "LON", "SYD", "HKG"), versions=False, cdn=True,
+        regions=("DFW", "ORD", "IAD", "LON", "SYD", "HKG"), all_headers=False, versions=False, cdn=True,
         notes="os_api_key is the account's; os_interface 'internal' is ServiceNet, without charges for transfers",
     ),
     SwiftPreset(
@@ -76,11 +78,11 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
         notes="the user comes from an OpenStack RC file; as a provider's name, ovh is the S3 API",
     ),
     SwiftPreset(
-        "memset", "Memset Memstore", "https://auth.storage.memset.com/v1.0", auth_version=1,
+        "memset", "Memset Memstore", "https://auth.storage.memset.com/v1.0", auth_version=1, all_headers=False,
         notes="os_username is the Memstore's, such as mstestaa1.admin",
     ),
     SwiftPreset(
-        "ktucloud", "KT Cloud", "https://ssproxy.ucloudbiz.olleh.com/auth/v1.0", auth_version=1,
+        "ktucloud", "KT Cloud", "https://ssproxy.ucloudbiz.olleh.com/auth/v1.0", auth_version=1, all_headers=False,
         notes="os_api_key is the account's",
     ),
     SwiftPreset(

@@ -22,7 +22,7 @@ PACKAGE = ROOT.name
 LAYERS = (
     ("errors", "filesystem", "checksums", "sinks", "redaction"),
     ("config",),
-    ("drivers.base", "drivers.values"),
+    ("drivers.base", "drivers.capabilities", "drivers.values"),
     ("drivers",),
     ("results",),
     ("core",),
@@ -31,7 +31,7 @@ LAYERS = (
     ("interfaces", "testing", "cli", "sync", "integrations"),
 )
 OPEN_TO_DRIVERS = {
-    "errors", "config", "filesystem", "checksums", "sinks", "redaction", "drivers.base", "drivers.values", "drivers.gateway", "drivers.http", "drivers.presets", "drivers.streams", "drivers.swift_presets",
+    "errors", "config", "filesystem", "checksums", "sinks", "redaction", "drivers.base", "drivers.capabilities", "drivers.values", "drivers.gateway", "drivers.http", "drivers.presets", "drivers.streams", "drivers.swift_presets",
 }  # fmt: skip
 OPEN_TO_FRONT_ENDS = {"", "errors", "config", "results", "drivers.base"}
 FRONT_ENDS = ("cli", "sync", "integrations")

@@ -203,7 +203,8 @@ class KeystoneLogin(Login):
             return None
         region = self._region or _usual_region(access)
         for each in _endpoints(access, service_type):
-            if interface_of(each.interface) == "public" and (region is None or each.region_name in (None, region)):
+            here = region is None or (each.region_name or region).lower() == region.lower()
+            if interface_of(each.interface) == "public" and here:
                 return str(each.url).rstrip("/")
         return None
 

@@ -235,7 +235,10 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
     ((wire.ProxyError,), Meaning(ConnectionFailedError, "always", "The proxy refused: check proxies")),
     ((wire.ReadTimeoutError, TimeoutError), Meaning(OperationTimeoutError, "idempotent")),
     (
-        (wire.LocationParseError, wire.LocationValueError, wire.URLSchemeUnknown, wire.ProxySchemeUnknown),
+        (
+            *(wire.LocationParseError, wire.LocationValueError, wire.URLSchemeUnknown),
+            *(wire.ProxySchemeUnknown, wire.ProxySchemeUnsupported),
+        ),
         Meaning(InvalidRequestError, hint="Check os_auth_url, os_storage_url and proxies"),
     ),
     ((wire.DecodeError,), Meaning(ForeignAnswerError, hint=NOT_SWIFT)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import quote
@@ -16,6 +17,8 @@ _EVERYBODY = ".r:*"
 # All the spellings by which Swift lets somebody read who says nothing but where they come from, or list.
 _ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
 _LISTINGS = ".rlistings"
+_META, _REMOVE = "X-Container-Meta-", "X-Remove-Container-Meta-"
+_INDEX, _ERROR = "Web-Index", "Web-Error"
 _CDN_SERVICE = "rax:object-cdn"
 _CDN_URLS = MappingProxyType({
     "https": "X-Cdn-Ssl-Uri", "http": "X-Cdn-Uri", "streaming": "X-Cdn-Streaming-Uri", "ios": "X-Cdn-Ios-Uri"
@@ -30,15 +33,21 @@ def public_url(service: Service, bucket: str, key: str) -> str:
 
 def set_public(service: Service, bucket: str, *, public: bool) -> None:
     """Let everybody read, or nobody without a token; what the ACL says of users stays."""
-    entries = service.send("HEAD", bucket).headers.get(_READ, "").split(",")
-    named = [each.strip() for each in entries if each.strip()]
+    headers = service.send("HEAD", bucket).headers
+    named = _entries(headers)
     if public:
-        kept = named if _EVERYBODY in named else [*named, _EVERYBODY]
+        # Without the second nobody is served the index of a website.
+        wanted = (_EVERYBODY, _LISTINGS) if headers.get(f"{_META}{_INDEX}") else (_EVERYBODY,)
+        kept = [*named, *(each for each in wanted if each not in named)]
     else:
         kept = [each for each in named if each != _LISTINGS and not each.startswith(_ANONYMOUS)]
     if kept != named:
-        headers = {_READ: ",".join(kept)} if kept else {"X-Remove-Container-Read": "x"}
-        service.send("POST", bucket, headers=headers)
+        # An empty one removes it; what Swift has for that beside it, Ceph passes over.
+        service.send("POST", bucket, headers={_READ: ",".join(kept)})
+
+
+def _entries(headers: Mapping[str, str]) -> list[str]:
+    return [each.strip() for each in headers.get(_READ, "").split(",") if each.strip()]
 
 
 def set_website(service: Service, bucket: str, index: str | None, error: str | None) -> str:
@@ -53,20 +62,31 @@ def set_website(service: Service, bucket: str, index: str | None, error: str | N
         raise UnsupportedOperationError("this service serves no websites: its /info does not name staticweb")
     url = f"{service.public_url}/{quote(bucket, safe='')}"
     if service.preset.cdn:
-        found = get_cdn(service, bucket)
-        if not found.enabled and index is not None:
-            hint = "Call bucket.enable_cdn() first: only the CDN serves websites here"
-            raise UnsupportedOperationError("the bucket is not in the CDN", hint=hint, bucket=bucket)
-        url = _best(found) or url
-    suffix = error.removeprefix(_STATUS) if error is not None else None
+        url = _website_of_cdn(service, bucket, needed=index is not None) or url
     headers = {}
-    for name, value in (("Web-Index", index), ("Web-Error", suffix if index is not None else None)):
+    suffix = error.removeprefix(_STATUS) if error is not None and index is not None else None
+    for name, value in ((_INDEX, index), (_ERROR, suffix)):
         if value is None:
-            headers[f"X-Remove-Container-Meta-{name}"] = "x"
+            headers[f"{_REMOVE}{name}"] = "x"
         else:
-            headers[f"X-Container-Meta-{name}"] = value.encode().decode("latin-1")
+            headers[f"{_META}{name}"] = value.encode().decode("latin-1")
+    named = _entries(service.send("HEAD", bucket).headers)
+    # Who may list is served the index; without one they would be served a list.
+    kept = [each for each in named if each != _LISTINGS]
+    if index is not None and _EVERYBODY in named:
+        kept.append(_LISTINGS)
+    if sorted(kept) != sorted(named):
+        headers[_READ] = ",".join(kept)
     service.send("POST", bucket, headers=headers)
     return f"{url}/"
+
+
+def _website_of_cdn(service: Service, bucket: str, *, needed: bool) -> str | None:
+    found = get_cdn(service, bucket)
+    if not found.enabled and needed:
+        hint = "Call bucket.enable_cdn() first: only the CDN serves websites here"
+        raise UnsupportedOperationError("the bucket is not in the CDN", hint=hint, bucket=bucket)
+    return _best(found)
 
 
 def set_cdn(service: Service, bucket: str, *, enabled: bool, ttl: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -136,10 +137,40 @@ def _missing(name: str) -> InvalidConfigurationException:
     return InvalidConfigurationException(f"config key {name} is needed to log in")
 
 
+_OLD_HEADERS = frozenset({"content_disposition", "content_encoding"})
 MIN_SEGMENT = MiB
 """Least size of every segment but the last: 1 byte by now, but this with older releases, and on Cloud Files."""
 MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
+
+
+_CAPABILITIES = Capabilities(
+    multipart=True,
+    copy=True,
+    # A copy has one set of conditions, which count for its source.
+    conditional_multipart=False,
+    conditional_read=True,
+    user_metadata=True,
+    batch_delete=1000,
+    sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
+    sign_options=frozenset({"content_disposition"}),
+    sign_prefix=True,
+    temp_url_key=True,
+    # Swift has no limit. Ceph counts seconds with 32 bits.
+    max_url_seconds=10 * 365 * 86_400,
+    website=True,
+    usage=True,
+    list_uploads=True,
+    locations=True,
+    checksums=frozenset({"md5"}),
+    max_page=10_000,
+    max_put=5 * GiB,
+    min_part=MIN_SEGMENT,
+    max_part=5 * GiB,
+    max_parts=MAX_SEGMENTS,
+    max_key_bytes=1024,
+    max_metadata_bytes=2048,
+)
 
 
 def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabilities:
@@ -147,36 +178,12 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
 
     :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
     """
-    return Capabilities(
-        multipart=True,
-        copy=True,
+    return replace(
+        _CAPABILITIES,
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
-        # A copy has one set of conditions, which count for its source.
-        conditional_multipart=False,
-        conditional_read=True,
-        user_metadata=True,
-        content_headers=CONTENT_HEADERS - {"cache_control", "content_language"},
-        batch_delete=1000,
+        content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
         versions=preset.versions,
-        sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
-        sign_options=frozenset({"content_disposition"}),
-        sign_prefix=True,
-        temp_url_key=True,
-        # Swift has no limit. Ceph counts seconds with 32 bits.
-        max_url_seconds=10 * 365 * 86_400,
         # Of Cloud Files everybody reads by its CDN only.
         public_access=not preset.cdn,
-        website=True,
         cdn=preset.cdn,
-        usage=True,
-        list_uploads=True,
-        locations=True,
-        checksums=frozenset({"md5"}),
-        max_page=10_000,
-        max_put=5 * GiB,
-        min_part=MIN_SEGMENT,
-        max_part=5 * GiB,
-        max_parts=MAX_SEGMENTS,
-        max_key_bytes=1024,
-        max_metadata_bytes=2048,
     )

@@ -14,7 +14,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -165,25 +165,14 @@ class Uploads:
     def finish(self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions) -> Stored:
         """Make the object, then remove what is left of the upload, and of an object that was there."""
         self.require(bucket, key, upload_id)
-        for part in parts[:-1]:
-            if part.size < MIN_SEGMENT:
-                raise InvalidRequestError(f"part {part.number} of {part.size} bytes is too small and not the last")
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
-        for part in parts:
-            # A listing may be late. The service looks at each segment itself.
-            if part.number in held and held[part.number] != (part.etag, part.size):
-                raise InvalidRequestError(f"part {part.number} has another ETag", bucket=bucket, key=key)
+        _check_parts(held, parts)
         before = [] if options.if_none_match else self._segments.of(bucket, key)
+        place = beside(bucket)
         # A segment without content is refused, and adds none.
-        chosen = [
-            Segment(beside(bucket), _part_of(upload_id, part.number), part.etag, part.size)
-            for part in parts
-            if part.size
-        ]
+        chosen = [Segment(place, _part_of(upload_id, each.number), each.etag, each.size) for each in parts if each.size]
         used = {each.key for each in chosen}
-        unused = [
-            Segment(beside(bucket), name, "", 0) for number in held if (name := _part_of(upload_id, number)) not in used
-        ]
+        unused = [Segment(place, name, "", 0) for each in held if (name := _part_of(upload_id, each)) not in used]
         upload = bucket, key, upload_id
         self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
         try:
@@ -268,6 +257,15 @@ def _mark_of(key: str, upload_id: str) -> str:
 
 def _part_of(upload_id: str, number: int) -> str:
     return f"{SEGMENTS}{upload_id}/{number:08d}"
+
+
+def _check_parts(held: Mapping[int, tuple[str, int]], parts: Sequence[Part]) -> None:
+    for part in parts:
+        if part.size < MIN_SEGMENT and part is not parts[-1]:
+            raise InvalidRequestError(f"part {part.number} of {part.size} bytes is too small and not the last")
+        # A listing may be late. The service looks at each segment itself.
+        if part.number in held and held[part.number] != (part.etag, part.size):
+            raise InvalidRequestError(f"part {part.number} has another ETag")
 
 
 def _number_of(name: str) -> int:

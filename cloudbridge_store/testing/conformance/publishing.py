@@ -98,7 +98,7 @@ class PublishingSuite(StoreFixtures):
         assert url.startswith(("http://", "https://"))
         assert bucket.enable_website("index.html") == url
         for pages in (("a\nb",), ("a", "b\r\nX-Other: c")):
-            with pytest.raises(InvalidValueException):
+            with pytest.raises(ValueError, match="object key"):
                 bucket.enable_website(*pages)
 
     @lacks("website")

@@ -1,0 +1,217 @@
+"""Who we are: which way to log in the settings mean, what is missing, and tokens that end."""
+
+import threading
+
+import pytest
+
+pytest.importorskip("keystoneauth1")
+
+from cloudbridge_store import CloudProviderFactory, errors
+from cloudbridge_store.core import registry
+from cloudbridge_store.drivers.openstack.auth import GivenLogin, KeystoneLogin, interface_of
+from cloudbridge_store.drivers.openstack.plugins import RackspaceKey, V1Password, make_plugin
+from cloudbridge_store.drivers.swift_presets import SWIFT_PRESETS, find
+
+KEYSTONE = "https://keystone.example.org:5000"
+USER = {"os_auth_url": KEYSTONE, "os_username": "me", "os_password": "geheim"}
+pytestmark = pytest.mark.usefixtures("_no_environment")
+
+
+def service_of(provider):
+    return provider.session.driver._service
+
+
+def plugin_of(provider):
+    return make_plugin(service_of(provider).plan)[0]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        USER,
+        {"os_auth_url": KEYSTONE, "os_application_credential_id": "i", "os_application_credential_secret": "s"},
+        {"os_storage_url": "https://swift.example.org/v1/AUTH_a", "os_auth_token": "t"},
+        {"os_preset": "rackspace", "os_username": "me", "os_api_key": "k"},
+        {"os_cloud": "lab"},
+    ],
+    ids=str,
+)
+def test_connecting_sends_nothing(make, no_network, config):
+    provider = make(**config)
+    assert "geheim" not in repr(provider)
+    assert provider.capabilities.multipart
+
+
+def test_a_password_scopes_to_a_project(make):
+    plugin = plugin_of(make(**USER, os_project_name="p", os_user_domain_name="ours"))
+    assert plugin.auth_url == f"{KEYSTONE}/v3"
+    assert (plugin.project_name, plugin.project_domain_id) == ("p", "default")
+    assert plugin.auth_methods[0].user_domain_name == "ours"
+    plugin = plugin_of(make(**USER, os_project_id="1", os_user_id="u"))
+    assert (plugin.project_id, plugin.project_name) == ("1", None)
+
+
+def test_an_application_credential_has_its_project_in_itself(make):
+    secret = {"os_application_credential_id": "i", "os_application_credential_secret": "s"}
+    plugin = plugin_of(make(os_auth_url=f"{KEYSTONE}/v3/", **secret, os_project_name="p"))
+    assert plugin.auth_url == f"{KEYSTONE}/v3/"
+    assert not plugin.project_name
+
+
+def test_a_password_goes_before_an_application_credential(make):
+    secret = {"os_application_credential_id": "i", "os_application_credential_secret": "s"}
+    assert type(plugin_of(make(**USER, **secret)).auth_methods[0]).__name__ == "PasswordMethod"
+
+
+def test_the_environment_completes_and_does_not_displace(make, monkeypatch):
+    monkeypatch.setenv("OS_USERNAME", "somebody")
+    monkeypatch.setenv("OS_PASSWORD", "else")
+    monkeypatch.setenv("OS_TENANT_NAME", "old name")
+    monkeypatch.setenv("OS_AUTH_URL", KEYSTONE)
+    provider = make(os_application_credential_id="i", os_application_credential_secret="s")
+    assert type(plugin_of(provider).auth_methods[0]).__name__ == "ApplicationCredentialMethod"
+    assert plugin_of(make(os_username="me")).project_name == "old name"
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({}, "os_auth_url"),
+        ({"os_auth_url": KEYSTONE}, "os_username"),
+        ({"os_auth_url": KEYSTONE, "os_username": "me"}, "os_password"),
+        ({"os_auth_url": KEYSTONE, "os_username": "me", "os_api_key": "k"}, "os_password"),
+        ({"os_auth_url": KEYSTONE, "os_application_credential_id": "i"}, "os_application_credential_secret"),
+        ({"os_auth_url": KEYSTONE, "os_auth_version": "4", **USER}, "os_auth_version"),
+        ({**USER, "os_interface": "outside"}, "os_interface"),
+        ({**USER, "os_preset": "rackspase"}, "did you mean 'rackspace'"),
+        ({**USER, "os_auth_url": "https://me:pw@keystone.example.org"}, "os_auth_url"),
+    ],
+    ids=str,
+)
+def test_what_is_missing_is_named(make, config, named):
+    with pytest.raises(errors.InvalidConfigurationException, match=named):
+        make(**config)
+
+
+@pytest.mark.parametrize("key", ["os_auth_url", "os_storage_url"])
+def test_nothing_goes_in_the_clear(make, no_network, key):
+    config = {**USER, "os_auth_url": "http://keystone.example.org"}
+    if key == "os_storage_url":
+        config = {"os_storage_url": "http://swift.example.org/v1/a", "os_auth_token": "t"}
+    with pytest.raises(errors.InvalidConfigurationException, match="in the clear"):
+        make(**config).storage.buckets.get("abc")
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "region"),
+    [
+        ("CLOUDFILES", "rackspace", None),
+        ("cloudfiles_us", "rackspace", None),
+        ("CLOUDFILES_UK", "rackspace", "lon"),
+        ("rackspace", "rackspace", None),
+        ("KTUCLOUD", "ktucloud", None),
+        ("ceph_swift", "ceph-swift", None),
+        ("OPENSTACK_SWIFT", "any", None),
+        ("CLOUDFILES_SWIFT", "any", None),
+    ],
+)
+def test_names_stand_for_presets(make, name, preset, region):
+    provider = make(name, **USER, os_api_key="k")
+    service = service_of(provider)
+    assert (service.preset.name, service.config["os_region_name"]) == (preset, region)
+    assert CloudProviderFactory().get_provider_class(name) is not None
+    assert registry.resolve(name).driver == "openstack"
+
+
+def test_presets_say_where_and_how(make):
+    us, uk = (
+        make("cloudfiles", os_username="me", os_api_key="k"),
+        make("cloudfiles_uk", os_username="me", os_api_key="k"),
+    )
+    assert [plugin_of(each).auth_url.split("//")[1].split(".")[0] for each in (us, uk)] == ["identity", "lon"]
+    assert isinstance(plugin_of(us), RackspaceKey)
+    assert isinstance(plugin_of(make("memset", os_username="me", os_password="k")), V1Password)
+    assert find("Ceph_Swift") is SWIFT_PRESETS["ceph-swift"]
+
+
+def test_one_spelling_of_interfaces():
+    given = ("public", None, "publicURL", "internalURL", "serviceNet", "servicenet", "admin")
+    assert [interface_of(each) for each in given] == ["public", "public", "public", *["internal"] * 3, "admin"]
+
+
+def test_a_token_and_an_address_need_no_login(make, swift):
+    service = swift(lambda asked: (200, {"Content-Type": "application/json"}, b"[]"))
+    url = f"{service.script.url}/v1/AUTH_a/"
+    provider = make(os_storage_url=url, os_auth_token="token-1")
+    assert isinstance(service_of(provider).login, GivenLogin)
+    assert list(provider.storage.buckets) == []
+    assert service.logins == 0
+    service.good = "another"
+    with pytest.raises(errors.AuthenticationError, match="os_auth_token"):
+        provider.authenticate()
+    assert service.logins == 0
+
+
+def test_one_login_for_all_threads_and_one_more_when_the_token_ends(make, swift):
+    service = swift(lambda asked: (204, {}, b""))
+    driver = make(**service.config).session.driver
+    assert isinstance(driver._service.login, KeystoneLogin)
+
+    def ask_at_once():
+        threads = [threading.Thread(target=driver.head_bucket, args=("abc",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    ask_at_once()
+    assert service.logins == 1
+    service.good = "ended"
+    ask_at_once()
+    assert service.logins == 2
+
+
+def test_a_part_is_sent_again_when_the_token_ends(make, swift):
+    def answer(asked):
+        headers = {"ETag": "0" * 32} if asked.method != "PUT" else {"ETag": asked.headers.get("etag", "")}
+        return 201, headers, b""
+
+    service = swift(answer)
+    provider = make(**service.config)
+    bucket = provider.storage.buckets.get("abc")
+    service.good = "ended"
+    content = bytes(3_000_000)
+    bucket.objects.create("a").upload(content)
+    puts = [each for each in service.asked if each.method == "PUT"]
+    assert puts[-1].body == content
+    assert service.logins == 2
+
+
+def test_a_user_that_is_refused_is_not_asked_about_again_and_again(make, swift):
+    service = swift(lambda asked: (401, {}, b""))
+    provider = make(**service.config)
+    with pytest.raises(errors.AuthenticationError):
+        provider.storage.buckets.get("abc")
+    assert (service.logins, len(service.asked)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((401, {}, b""), errors.AuthenticationError),
+        ((403, {}, b""), errors.PermissionDeniedError),
+        ((200, {}, b"<html>Welcome"), errors.ForeignAnswerError),
+        ((302, {"Location": "http://127.0.0.1:9/"}, b""), errors.ForeignAnswerError),
+        ((404, {}, b""), errors.ForeignAnswerError),
+        ((503, {}, b""), errors.ServiceUnavailableError),
+        (None, errors.ConnectionFailedError),
+    ],
+    ids=str,
+)
+def test_logins_that_fail(make, serve, swift, answer, kind):
+    script = serve(lambda asked: answer)
+    config = swift(None).config | {"os_auth_url": f"{script.url}/auth/v1.0"}
+    with pytest.raises(kind) as caught:
+        make(**config).storage.buckets.get("abc")
+    assert "geheim" not in str(caught.value)
+    assert not isinstance(caught.value, errors.NotFoundError)

@@ -1,0 +1,170 @@
+"""What is on the wire: exactly the names, no redirects, no repetitions, bytes as they are stored."""
+
+import gzip
+import hashlib
+import io
+import socket
+import threading
+
+import pytest
+
+pytest.importorskip("keystoneauth1")
+
+from cloudbridge_store import errors
+from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.drivers.base import READ_ALL, Body, PutOptions, ReadOptions
+
+NAMES = ["a?b", "a#b", "a%2Fb", "//", "/lead", "trail/", "a//b", "ü/日本", "a b+c", "a;b=c&d", "%", "a\\b", "~", "[x]"]
+MODIFIED = "Tue, 02 Jan 2024 03:04:05 GMT"
+PLAIN = {"ETag": "5d41402abc4b2a76b9719d911017c592", "Last-Modified": MODIFIED}
+
+
+def unquoted(path):
+    """Undo percent signs by hand, as urllib would keep some."""
+    from urllib.parse import unquote
+
+    assert path.isascii()
+    assert "?" not in path
+    return unquote(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_arrive_as_they_are(make, swift, name):
+    def answer(asked):
+        return (201 if asked.method == "PUT" else 200), {**PLAIN, "ETag": hashlib.md5(asked.body).hexdigest()}, b""
+
+    service = swift(answer)
+    driver = make(**service.config).session.driver
+    driver.put_object("abc", name, BytesBody(b"x"), PutOptions(if_none_match="*"))
+    driver.head_object("abc", name)
+    driver.get_object("abc", name, READ_ALL).stream.close()
+    driver.delete_object("abc", name)
+    paths = [each.path for each in service.asked if not each.path.endswith("_segments")]
+    assert {unquoted(each) for each in paths} == {f"/v1/AUTH_a/abc/{name}"}
+
+
+@pytest.mark.parametrize("bucket", ["", ".", "..", "a/b", "a\0", "x" * 257])
+def test_no_name_leads_to_another_place(make, swift, bucket):
+    service = swift(lambda asked: (204, {}, b""))
+    driver = make(**service.config).session.driver
+    with pytest.raises(errors.BucketNotFoundError):
+        driver.delete_bucket(bucket)
+    with pytest.raises(errors.NotFoundError):
+        driver.delete_object("abc", "")
+    assert not [each for each in service.asked if each.method == "DELETE"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(make, swift, serve, status):
+    elsewhere = serve(lambda asked: (200, PLAIN, b""))
+    service = swift(lambda asked: (status, {"Location": f"{elsewhere.url}/v1/AUTH_a/abc/a"}, b""))
+    driver = make(**service.config).session.driver
+    for call in (lambda: driver.head_object("abc", "a"), lambda: driver.get_object("abc", "a", READ_ALL)):
+        with pytest.raises(Exception) as caught:
+            call()
+        assert driver.classify(caught.value).error is errors.ForeignAnswerError
+    assert elsewhere.asked == []
+
+
+def test_content_is_not_decompressed(make, swift):
+    packed = gzip.compress(b"hello" * 100)
+    headers = {**PLAIN, "Content-Encoding": "gzip"}
+    service = swift(lambda asked: (200, headers, packed))
+    download = make(**service.config).session.driver.get_object("abc", "a", READ_ALL)
+    assert download.stream.read(10_000) == packed
+    assert download.info.headers == {"content_encoding": "gzip"}
+    assert service.asked[-1].headers["accept-encoding"] == "identity"
+
+
+def test_an_answer_that_is_cut_is_told(make, swift):
+    service = swift(lambda asked: (200, {**PLAIN, "Content-Length": "100"}, b"short"))
+    driver = make(**service.config, read_timeout=0.5).session.driver
+    download = driver.get_object("abc", "a", READ_ALL)
+    with pytest.raises(Exception) as caught:
+        while download.stream.read(1000):
+            pass
+    download.stream.close()
+    failure = driver.classify(caught.value)
+    assert issubclass(failure.error, (errors.ConnectionFailedError, errors.OperationTimeoutError))
+
+
+@pytest.mark.parametrize("said", ["bytes 5-9/10", "bytes 0-9/10", "items 0-4/10", ""])
+def test_a_range_that_is_another_is_told(make, swift, said):
+    service = swift(lambda asked: (206, {**PLAIN, "Content-Range": said}, b"01234567"))
+    driver = make(**service.config).session.driver
+    with pytest.raises(errors.StoreError):
+        driver.get_object("abc", "a", ReadOptions(0, 5))
+
+
+def test_another_md5_than_was_sent_is_told(make, swift):
+    service = swift(lambda asked: (201, {"ETag": "0" * 32}, b""))
+    with pytest.raises(errors.IntegrityError):
+        make(**service.config).session.driver.put_object("abc", "a", BytesBody(b"x"), PutOptions())
+
+
+class Early:
+    """A server that refuses a body before it was sent, and says how much of it came all the same."""
+
+    def __init__(self, status):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._status = status
+        self.bodies = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rb") as file:
+                head = [line for line in iter(file.readline, b"\r\n") if line]
+                if not head or head[0].startswith(b"QUIT"):
+                    return
+                connection.sendall(
+                    f"HTTP/1.1 {self._status} No\r\nX-Trans-Id: tx1\r\nContent-Length: 2\r\n\r\nno".encode()
+                )
+                connection.shutdown(socket.SHUT_WR)
+                self.bodies.append(len(file.read()) if head[0].startswith(b"PUT") else 0)
+
+    def close(self):
+        with socket.create_connection(self._listener.getsockname()) as connection:
+            connection.sendall(b"QUIT\r\n\r\n")
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, errors.PermissionDeniedError), (413, errors.QuotaExceededError)])
+def test_a_large_body_waits_until_it_is_wanted(make, status, kind):
+    server = Early(status)
+    try:
+        provider = make(os_storage_url=f"{server.url}/v1/AUTH_a", os_auth_token="t")
+        driver = provider.session.driver
+        with pytest.raises(Exception) as caught:
+            driver.put_object("abc", "a", BytesBody(bytes(4_000_000)), PutOptions(if_none_match="*"))
+        assert driver.classify(caught.value).error is kind
+    finally:
+        server.close()
+    assert server.bodies == [0]
+
+
+def test_what_the_source_raises_is_not_the_connections_fault(make, swift):
+    class Shrunk(Body):
+        size = 3_000_000
+
+        def open(self):
+            return io.BytesIO(b"short")
+
+    service = swift(lambda asked: (201, {"ETag": "0" * 32}, b""))
+    driver = make(**service.config).session.driver
+    with pytest.raises(errors.SourceChangedError):
+        driver.put_object("abc", "a", Shrunk(), PutOptions(if_none_match="*"))
+
+
+def test_what_goes_by_a_proxy(make, swift):
+    service = swift(lambda asked: (204, {}, b""))
+    proxies = {"http": service.script.url}
+    config = {**service.config, "os_auth_url": "http://swift.example.org/auth/v1.0", "allow_http": True}
+    provider = make(**config, proxies=proxies)
+    with pytest.raises(errors.StoreError):
+        provider.storage.buckets.get("abc")
+    assert service.script.asked[0].path == "http://swift.example.org/auth/v1.0"
