@@ -48,6 +48,7 @@ TEMP_URL_KEY = hide(COMMON["key of signed URLs"])
 SECRET_URL = hide(f"https://127.0.0.1:1/bucket/key?sig={COMMON['signature of a URL to copy']}")
 SIGNATURES = ("X-Amz-Signature", "cbs-signature", "sig", "X-Goog-Signature", "temp_url_sig")
 """The parameters by which signed URLs carry their signatures."""
+_MAPPING_LAST = {"set_tags", "set_bucket_metadata"}
 LOCKED = ReadOptions(customer_key=CUSTOMER_KEY)
 
 
@@ -208,6 +209,8 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "set_cdn": (bucket, {"enabled": True, "ttl": 60}),
         "get_cdn": (bucket,),
         "purge_cdn": (bucket, key),
+        "get_usage": (bucket,),
+        "set_bucket_metadata": (bucket, {"note": "no secret"}),
         "get_rules": (bucket, "cors"),
         "set_rules": (bucket, "cors", []),
         "start_upload": (bucket, key, put),
@@ -230,7 +233,7 @@ def carry_out(provider, watch, where, bucket, key="dir/key"):
     upload = "no-such-upload"
     for name, arguments in calls(session.driver, bucket, key).items():
         given = [upload if each == "no-such-upload" else each for each in arguments]
-        keywords = given.pop() if given and isinstance(given[-1], dict) and name != "set_tags" else {}
+        keywords = given.pop() if given and isinstance(given[-1], dict) and name not in _MAPPING_LAST else {}
         method = getattr(session.driver, name)
         result = watch.attempt(f"{where} {name}", functools.partial(session.call, method, *given, **keywords))
         if name == "start_upload" and result is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
 from cloudbridge_store.errors import InvalidConfigurationException
+from cloudbridge_store.redaction import hide
 
 _SIGNED = (
     *("content-encoding", "content-language", "content-length", "content-md5", "content-type", "date"),
@@ -50,7 +51,7 @@ class SharedKey:
         signer = self._hmac.copy()
         signer.update("\n".join(lines).encode())
         signature = base64.b64encode(signer.digest()).decode()
-        headers["Authorization"] = f"SharedKey {self._account}:{signature}"
+        headers["Authorization"] = hide(f"SharedKey {self._account}:{signature}")
 
 
 def service_order(name: str) -> tuple[str, str]:
@@ -69,6 +70,6 @@ def authorizer(account: str, credentials: Credentials, keeper: TokenKeeper | Non
         return None
 
     def bear(_method: str, _path: str, _query: Mapping[str, str], headers: dict[str, str]) -> None:
-        headers["Authorization"] = f"Bearer {keeper.get()!s}"
+        headers["Authorization"] = hide(f"Bearer {keeper.get()!s}")
 
     return bear

@@ -93,6 +93,7 @@ def _refuse_odd(account: str) -> None:
 
 def _at(url: str, account: str) -> Place:
     if has_userinfo(url):
+        url = hide(url)  # from a traceback's locals too
         message = "config key azure_endpoint_url has a user or a password in it: use azure_storage_key"
         raise InvalidConfigurationException(message)
     url = url if "://" in url else f"https://{url}"

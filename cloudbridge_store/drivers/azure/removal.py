@@ -16,6 +16,7 @@ from cloudbridge_store.drivers.azure.errors import code_of, item_error
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
+from cloudbridge_store.redaction import hide
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})([^\r\n]*)\r?\n(.*)", re.DOTALL)
 _NUMBER = re.compile(rb"Content-ID:\s*(\d+)", re.IGNORECASE)
@@ -41,10 +42,13 @@ def delete_objects(service: Service, bucket: str, keys: Sequence[str]) -> Mappin
     :raises BucketNotFoundError: the service says so of every object, not of the request.
     """
     boundary = f"batch_{uuid.uuid4()}"
-    body = "".join(_request(service, bucket, key, number, boundary) for number, key in enumerate(keys))
+    requests = "".join(_request(service, bucket, key, number, boundary) for number, key in enumerate(keys))
+    # Each has a signature of its own.
+    body: bytes = hide(f"{requests}--{boundary}--\r\n".encode())
+    del requests
     headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
     query = {"restype": "container", "comp": "batch"}
-    answer = service.send("POST", service.path(bucket), query, headers, f"{body}--{boundary}--\r\n".encode())
+    answer = service.send("POST", service.path(bucket), query, headers, body)
     refused: dict[str, Exception] = {}
     answered = _outcomes(answer, bucket, keys)
     for key in keys:

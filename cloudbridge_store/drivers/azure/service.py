@@ -18,7 +18,7 @@ from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
 from cloudbridge_store.drivers.azure.endpoint import Place
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import BucketNotFoundError
-from cloudbridge_store.redaction import protect_loggers
+from cloudbridge_store.redaction import hide, protect_loggers
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
@@ -58,7 +58,7 @@ class Service:
         self._client: BlobServiceClient | None = None
         self._keeper = TokenKeeper(identity.token) if identity.kind == "token" else None
         self._authorize = authorizer(self.account, identity, self._keeper)
-        self._sas = f"&{identity.sas!s}" if identity.sas else ""
+        self._sas = hide(f"&{identity.sas!s}") if identity.sas else ""
         self._agent = user_agent(settings)
         self.knows_start = True
         """The service lists from a given name on; cleared once it said that it does not."""
@@ -130,7 +130,10 @@ class Service:
         """Add the signature to a request's headers, or to its query, and return its target."""
         if self._authorize is not None:
             self._authorize(method, path, query, headers)
-        asked = (urlencode(query, quote_via=quote) + self._sas).lstrip("&")
+        asked = urlencode(query, quote_via=quote)
+        if self._sas:
+            target: str = hide(f"{path}?{(asked + self._sas).lstrip('&')}")
+            return target
         return f"{path}?{asked}" if asked else path
 
     def token(self) -> str:
