@@ -236,3 +236,11 @@ def test_what_the_service_cannot_fetch(start, status, code):
     assert not isinstance(caught.value, errors.NotFoundError | errors.AuthenticationError)
     assert "topsecret" not in str(caught.value)
     assert account.of("blocklist") == []
+
+
+def test_a_lease_comes_with_every_block(start):
+    account = Account(10)
+    extra = {"x-ms-lease-id": "the-lease"}
+    start(account).objects.create("a").copy_to("other-bucket", "to", content_type="x/z", extra=extra)
+    assert account.of("block")[0].headers["x-ms-lease-id"] == "the-lease"
+    assert account.of("blocklist")[0].headers["x-ms-lease-id"] == "the-lease"
