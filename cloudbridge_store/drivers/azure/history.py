@@ -31,13 +31,15 @@ class Place(NamedTuple):
     """How many of its versions were."""
 
 
+Group = tuple[str, str, list[VersionInfo]]
+"""The page of the service on which a key begins, the key, and its versions, the newest first."""
+
+
 def list_versions(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[VersionInfo]:
     """List versions and snapshots of objects, by key."""
     place = Place() if token is None else _read(token)
     items: list[VersionInfo] = []
-    for marker, key, versions in _by_key(service, bucket, prefix, place.marker):
-        if _order(key) < _order(place.key):
-            continue
+    for marker, key, versions in _rest(_by_key(service, bucket, prefix, place.marker), place):
         first = place.taken if key == place.key else 0
         last = min(first + limit - len(items), len(versions))
         items += versions[first:last]
@@ -48,7 +50,25 @@ def list_versions(service: Service, bucket: str, prefix: str, limit: int, token:
     return Page(items)
 
 
-def _by_key(service: Service, bucket: str, prefix: str, marker: str) -> Iterator[tuple[str, str, list[VersionInfo]]]:
+def _rest(groups: Iterator[Group], place: Place) -> Iterator[Group]:
+    """Yield what comes from the key of a place on. Names are compared only if that key is gone from its page."""
+    skipped: list[Group] = []
+    for group in groups:
+        if group[1] == place.key or group[0] != place.marker:
+            if group[1] != place.key:
+                yield from _greater(skipped, place)
+            yield group
+            yield from groups
+            return
+        skipped.append(group)
+    yield from _greater(skipped, place)
+
+
+def _greater(groups: list[Group], place: Place) -> Iterator[Group]:
+    return (group for group in groups if _order(group[1]) > _order(place.key))
+
+
+def _by_key(service: Service, bucket: str, prefix: str, marker: str) -> Iterator[Group]:
     """Yield each key with its versions, the newest first, and the page of the service on which they begin."""
     for key, group in groupby(_entries(service, bucket, prefix, marker), lambda each: plain_text(each[1].find("Name"))):
         found = list(group)
@@ -72,7 +92,7 @@ def _entries(service: Service, bucket: str, prefix: str, marker: str) -> Iterato
 
 
 def _order(key: str) -> bytes:
-    # As .NET compares: by the units of UTF-16.
+    # As .NET compares, and the emulator: by the units of UTF-16.
     return key.encode("utf-16-be", "surrogatepass")
 
 

@@ -21,7 +21,7 @@ from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationErr
 from cloudbridge_store.redaction import hide
 
 VERSION = "2020-12-06"
-"""The oldest layout of what is signed that is still the newest one; emulators know it too."""
+"""The first version with the layout that signatures with an account's key still have; emulators know it, too."""
 DELEGATION_SECONDS = 7 * 86_400 - 60
 """A delegation key lasts seven days at most."""
 LONGEST_DELEGATED = 7 * 86_400 - 3_600

@@ -56,3 +56,12 @@ def test_a_token_of_something_else_is_refused(play):
     for token in ("x", "[]", '["a"]', "{}"):
         with pytest.raises(errors.InvalidRequestError):
             driver.list_versions("a-bucket", token=token)
+
+
+def test_a_key_that_is_gone_is_not_waited_for(play):
+    driver, _ = play(answer)
+    page = driver.list_versions("a-bucket", limit=4)
+    assert [each.info.key for each in page.items] == ["a", "a", "a", "b"]
+    token = page.token.replace('"b"', '"aa"')
+    rest = driver.list_versions("a-bucket", token=token)
+    assert [each.info.key for each in rest.items] == ["b", "b", "b", "b", "c", "\U0001f5c3", "\uffee"]
