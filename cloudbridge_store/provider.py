@@ -63,7 +63,8 @@ class StorageService:
 
 def _text_of(value: Any) -> str:
     """Return what tells a setting's value from others, in every process: not its place in the memory of this one."""
-    return type(value).__qualname__ if type(value).__repr__ is object.__repr__ else repr(unhide(value))
+    shown: Any = type(value).__repr__
+    return type(value).__qualname__ if shown is object.__repr__ else repr(unhide(value))
 
 
 class CloudProvider:
