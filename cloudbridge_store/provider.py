@@ -94,6 +94,12 @@ class StorageService:
         return sorted(find_pending(self.provider), key=lambda each: each.started)
 
 
+def _text_of(value: Any) -> str:
+    """Return what tells a setting's value from others, in every process: not its place in the memory of this one."""
+    shown: Any = type(value).__repr__
+    return type(value).__qualname__ if shown is object.__repr__ else repr(unhide(value))
+
+
 class CloudProvider:
     """One account of one storage service. Safe to share between threads; pickles as its name and configuration.
 
@@ -135,7 +141,7 @@ class CloudProvider:
         if settings.journal == Path(OFF):
             return None
         # Wherever the values come from, and not how transfers are cut: what makes it the same account.
-        items = sorted((key, repr(unhide(value))) for key, value in own.items())
+        items = sorted((key, _text_of(value)) for key, value in own.items())
         identity = repr((self.PROVIDER_ID, items)).encode("utf-8", "surrogatepass")
         return Journal(settings.journal, hashlib.sha256(identity).digest())
 

@@ -212,3 +212,12 @@ def test_the_profile_file_is_where_the_system_keeps_such_files(monkeypatch):
 def test_a_config_pickles():
     given = Config({"a": 1})
     assert pickle.loads(pickle.dumps(given)) == given
+
+
+def test_values_know_how_near_their_sources_were(monkeypatch):
+    monkeypatch.setenv("FIRST", "of the environment")
+    monkeypatch.setenv("SECOND", "of the environment")
+    keys = [ConfigKey("first", str, ""), ConfigKey("second", str, ""), ConfigKey("third", str, "", "default")]
+    values = resolve("p", {"first": "given"}, keys)
+    assert values == {"first": "given", "second": "of the environment", "third": "default"}
+    assert values.origins == {"first": 0, "second": 1}

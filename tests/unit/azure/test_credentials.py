@@ -172,3 +172,12 @@ def test_a_given_token_is_not_renewed():
     keeper = TokenKeeper(GivenToken("t"))
     assert keeper.renew() is False
     assert keeper.get() == "t"
+
+
+def test_the_journal_knows_the_account_by_another_credential_of_its_class():
+    places = []
+    for account in ("account1", "account1", "account2"):
+        config = {"azure_storage_account": account, "azure_access_token": Counting(3600)}
+        journal = CloudProviderFactory().create_provider("azure", config).session.journal
+        places.append(journal._identity)
+    assert places[0] == places[1] != places[2]
