@@ -28,6 +28,7 @@ SEGMENTS, UPLOADS = f"{OWN}segments/", f"{OWN}uploads/"
 _LONGEST_NAME = 256
 _MEMORY = 10.0
 """Seconds that a container is believed to have no large objects, after the service said so."""
+_MOST_KNOWN = 10_000
 _ATTEMPTS = 3
 _WORKERS = 8
 _log = logging.getLogger("cloudbridge_store")
@@ -69,6 +70,9 @@ class Segments:
             return False
         found = self._service.send("HEAD", beside(bucket), ok=(404,)).status != HTTPStatus.NOT_FOUND
         with self._lock:
+            if len(self._there) + len(self._none_until) >= _MOST_KNOWN:
+                self._there.clear()
+                self._none_until.clear()
             if found:
                 self._there.add(bucket)
             else:

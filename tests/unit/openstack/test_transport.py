@@ -168,3 +168,17 @@ def test_what_goes_by_a_proxy(make, swift):
     with pytest.raises(errors.StoreError):
         provider.storage.buckets.get("abc")
     assert service.script.asked[0].path == "http://swift.example.org/auth/v1.0"
+
+
+def test_a_stranger_is_not_believed_that_something_is_missing(make, swift):
+    service = swift(lambda asked: (404, {"X-Trans-Id": None}, b"<html>Not here</html>"))
+    provider = make(**service.config)
+    with pytest.raises(errors.ForeignAnswerError):
+        provider.storage.buckets.get("abc")
+    with pytest.raises(errors.ForeignAnswerError):
+        provider.storage.buckets.create("abc")
+    driver = provider.session.driver
+    for call in (lambda: driver.delete_object("abc", "a"), lambda: driver.abort_upload("abc", "a", "0" * 32)):
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - likewise
+            call()
+        assert driver.classify(caught.value).error is errors.ForeignAnswerError
