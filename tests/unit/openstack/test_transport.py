@@ -179,6 +179,6 @@ def test_a_stranger_is_not_believed_that_something_is_missing(make, swift):
         provider.storage.buckets.create("abc")
     driver = provider.session.driver
     for call in (lambda: driver.delete_object("abc", "a"), lambda: driver.abort_upload("abc", "a", "0" * 32)):
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - likewise
+        with pytest.raises(Exception) as caught:
             call()
         assert driver.classify(caught.value).error is errors.ForeignAnswerError
