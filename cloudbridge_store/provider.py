@@ -74,7 +74,7 @@ class StorageService:
 
     def set_temp_url_key(
         self, key: str | None = None, bucket: str | None = None, *, keep_previous: bool = False
-    ) -> Secret:
+    ) -> str:
         """Have the service check signed URLs with a key from now on, and return it. It is as good as a password.
 
         Nothing else here ever sets one. Without ``keep_previous`` the URLs that were signed with the one before end.

@@ -51,8 +51,8 @@ class Usage(NamedTuple):
     """How much a bucket or an account holds, as far as the service has counted it by now."""
 
     objects: int
-    bytes: int
-    """Of contents; what belongs to multipart objects may be counted elsewhere."""
+    size: int
+    """Bytes of contents; what belongs to multipart objects may be counted elsewhere."""
     buckets: int | None = None
     """Of an account."""
     metadata: Mapping[str, str] = MappingProxyType({})

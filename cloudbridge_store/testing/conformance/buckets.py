@@ -242,7 +242,7 @@ class BucketSuite(StoreFixtures):
         found = provider.storage.info()
         assert found.buckets is not None
         # Accounts are counted late by some services.
-        assert min(found.buckets, found.objects, found.bytes) >= 0
+        assert min(found.buckets, found.objects, found.size) >= 0
 
     @lacks("usage")
     def test_usage_is_refused(self, unreachable: CloudProvider) -> None:
