@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from cloudbridge_store.buckets import BucketService
+from cloudbridge_store.buckets import Bucket, BucketService
 from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, resolve
 from cloudbridge_store.core import checks, registry
 from cloudbridge_store.core.journal import OFF, Journal
@@ -73,20 +73,21 @@ class StorageService:
         session.call(session.driver.set_bucket_metadata, None, checks.metadata(session, metadata))
 
     def set_temp_url_key(
-        self, key: str | None = None, bucket: str | None = None, *, keep_previous: bool = False
-    ) -> Secret:
+        self, key: str | None = None, bucket: Bucket | str | None = None, *, keep_previous: bool = False
+    ) -> str:
         """Have the service check signed URLs with a key from now on, and return it. It is as good as a password.
 
         Nothing else here ever sets one. Without ``keep_previous`` the URLs that were signed with the one before end.
 
         :param key: ``None`` makes a random one.
-        :param bucket: the name of the bucket whose URLs it signs; ``None`` for all of the account.
+        :param bucket: the bucket whose URLs it signs, or its name; ``None`` for all of the account.
         :raises UnsupportedOperationError: URLs are signed with the credentials here.
         """
         session = self.provider.session
         session.require("temp_url_key", "sign with a key of its own")
         chosen = Secret(secrets.token_urlsafe(32) if key is None else checks.temp_url_key(key))
-        session.call(session.driver.set_temp_url_key, chosen, bucket, keep=keep_previous)
+        name = bucket.name if isinstance(bucket, Bucket) else bucket
+        session.call(session.driver.set_temp_url_key, chosen, name, keep=keep_previous)
         return chosen
 
     def pending_transfers(self) -> list[PendingTransfer]:
