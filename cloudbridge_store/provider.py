@@ -11,17 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from cloudbridge_store.buckets import BucketService
+from cloudbridge_store.buckets import Bucket, BucketService
 from cloudbridge_store.config import COMMON_KEYS, Config, ConfigKey, Settings, Values, resolve
 from cloudbridge_store.core import checks, registry
 from cloudbridge_store.core.journal import OFF, Journal
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.drivers.base import Capabilities, Driver, Usage
+from cloudbridge_store.drivers.base import Capabilities, Driver, RuleKind, Usage
 from cloudbridge_store.errors import (
     InvalidConfigurationException,
     PermissionDeniedError,
     ProviderConnectionException,
     StoreError,
+    UnsupportedOperationError,
 )
 from cloudbridge_store.pending import PendingTransfer, find_pending
 from cloudbridge_store.redaction import Secret, unhide
@@ -72,21 +73,42 @@ class StorageService:
         session.require("usage", "keep metadata of an account")
         session.call(session.driver.set_bucket_metadata, None, checks.metadata(session, metadata))
 
+    def get_rules(self, kind: RuleKind) -> list[dict[str, Any]]:
+        """Return the rules for ``"cors"`` that hold for all buckets of the account, in the service's own form.
+
+        :raises UnsupportedOperationError: the service has none of that kind for an account; a bucket may have.
+        """
+        session = self._ruled(kind)
+        return [dict(rule) for rule in session.call(session.driver.get_account_rules, kind)]
+
+    def set_rules(self, kind: RuleKind, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the account's rules of one kind; none removes them. See :meth:`get_rules`."""
+        session = self._ruled(kind)
+        session.call(session.driver.set_account_rules, kind, [dict(rule) for rule in rules])
+
+    def _ruled(self, kind: RuleKind) -> Session:
+        session = self.provider.session
+        if kind not in session.capabilities.account_rules:
+            message = f"this provider has no rules of kind {kind} for an account"
+            raise UnsupportedOperationError(message, provider=session.provider)
+        return session
+
     def set_temp_url_key(
-        self, key: str | None = None, bucket: str | None = None, *, keep_previous: bool = False
-    ) -> Secret:
+        self, key: str | None = None, bucket: Bucket | str | None = None, *, keep_previous: bool = False
+    ) -> str:
         """Have the service check signed URLs with a key from now on, and return it. It is as good as a password.
 
         Nothing else here ever sets one. Without ``keep_previous`` the URLs that were signed with the one before end.
 
         :param key: ``None`` makes a random one.
-        :param bucket: the name of the bucket whose URLs it signs; ``None`` for all of the account.
+        :param bucket: the bucket whose URLs it signs, or its name; ``None`` for all of the account.
         :raises UnsupportedOperationError: URLs are signed with the credentials here.
         """
         session = self.provider.session
         session.require("temp_url_key", "sign with a key of its own")
         chosen = Secret(secrets.token_urlsafe(32) if key is None else checks.temp_url_key(key))
-        session.call(session.driver.set_temp_url_key, chosen, bucket, keep=keep_previous)
+        name = bucket.name if isinstance(bucket, Bucket) else bucket
+        session.call(session.driver.set_temp_url_key, chosen, name, keep=keep_previous)
         return chosen
 
     def pending_transfers(self) -> list[PendingTransfer]:

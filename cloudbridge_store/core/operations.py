@@ -59,4 +59,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "get_usage": Operation("bucket", "always"),
     "set_bucket_metadata": Operation("bucket", "always", writes=True),
     "set_rules": Operation("bucket", "always", writes=True),
+    "get_account_rules": Operation("service", "always"),
+    "set_account_rules": Operation("service", "always", writes=True),
 }

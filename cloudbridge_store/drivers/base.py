@@ -362,6 +362,14 @@ class Driver(ABC):
         """Replace a bucket's rules of one kind; none removes them."""
         raise self._unsupported()
 
+    def get_account_rules(self, kind: RuleKind) -> Sequence[Mapping[str, Any]]:
+        """Return the rules of one kind that hold for all buckets of the account."""
+        raise self._unsupported()
+
+    def set_account_rules(self, kind: RuleKind, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Replace them; none removes them."""
+        raise self._unsupported()
+
     def get_usage(self, bucket: str | None) -> Usage:
         """Say how much is in a bucket, or in the whole account, and return its metadata."""
         raise self._unsupported()

@@ -58,6 +58,8 @@ class Capabilities:
     cdn: bool = False
     rules: frozenset[RuleKind] = frozenset()
     """Kinds of rules that a bucket can have."""
+    account_rules: frozenset[RuleKind] = frozenset()
+    """Kinds of rules that hold for all buckets of the account together."""
     usage: bool = False
     """Objects and bytes are counted, and buckets and the account have metadata of their own."""
     list_uploads: bool = False

@@ -118,6 +118,34 @@ def test_what_is_replaced_or_deleted_takes_its_segments_along(bucket, replace):
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "act"),
+    [
+        ("PUT", lambda bucket: bucket.objects.create("large").upload(b"small")),
+        ("PUT", lambda bucket: bucket.objects.create("plain").upload(b"1").copy_to(bucket, "large")),
+        ("DELETE", lambda bucket: bucket.objects.create("large").delete()),
+        ("POST", lambda bucket: bucket.objects.delete_many(["large"])),
+    ],
+    ids=["put", "copy", "delete", "batch"],
+)
+def test_a_lost_answer_leaves_no_segments(bucket, monkeypatch, method, act):
+    store_large(bucket)
+    transport = bucket.provider.session.driver._service._transport
+    send, lost = transport.send, []
+
+    def lose_once(verb, url, headers, body):
+        answer = send(verb, url, headers, body)
+        if verb == method and not lost and (verb == "POST" or url.endswith("/large")):
+            lost.append(answer.read())
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(transport, "send", lose_once)
+    act(bucket)
+    assert len(lost) == 1
+    assert segments(bucket) == []
+
+
 def test_a_copy_shares_no_segment(bucket):
     source = store_large(bucket)
     copy = source.copy_to(bucket, "copy")

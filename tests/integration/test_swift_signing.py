@@ -32,7 +32,7 @@ def store(request, server):
         # Other tests sign with the account's key, of which it has one.
         provider.storage.set_temp_url_key(harness.temp_url_key)
         if with_keys:
-            provider.storage.set_temp_url_key(bucket=bucket.name)
+            provider.storage.set_temp_url_key(bucket=bucket)
         yield SimpleNamespace(harness=harness, provider=provider, bucket=bucket, with_keys=with_keys)
 
 
@@ -220,6 +220,19 @@ def test_without_a_key_nothing_is_set(serve):
         obj.generate_url()
     assert "os_temp_url_key" in str(caught.value)
     assert {asked.method for asked in script.asked} <= {"GET", "HEAD"}
+
+
+def test_who_may_not_see_the_account_is_told_what_is_missing(serve):
+    def answer(asked):
+        if asked.path == "/info":
+            return 200, {}, INFO
+        return (403 if asked.path == "/v1/AUTH_a" else 204), {"X-Trans-Id": "tx1"}, b""
+
+    config = {"os_storage_url": f"{serve(answer).url}/v1/AUTH_a", "os_auth_token": "t"}
+    with CloudProviderFactory().create_provider("openstack", config) as provider:
+        obj = provider.storage.buckets.get("box").objects.create("a")
+        with pytest.raises(AuthenticationError, match="os_temp_url_key"):
+            obj.generate_url()
 
 
 def test_the_containers_key_goes_before_the_accounts(serve):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import ClassVar
 
 from cloudbridge_store import CloudProviderFactory, ProviderList
@@ -38,6 +39,15 @@ class AzuriteHarness(ProviderHarness):
 
     kind: ClassVar[str] = "azurite"
     """Its name to the fixture ``server``."""
+    cors_rule: ClassVar = MappingProxyType(
+        {
+            "AllowedOrigins": ["https://example.org", "https://example.net"],
+            "AllowedMethods": ["GET", "PUT"],
+            "AllowedHeaders": ["x-ms-*"],
+            "ExposedHeaders": ["etag"],
+            "MaxAgeInSeconds": 60,
+        }
+    )
     bodiless = frozenset({"copy_object", "start_upload", "finish_upload"})
     # The service drops dots at the end of segments, and makes slashes of backslashes.
     refused_keys = frozenset(

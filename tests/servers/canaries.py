@@ -213,6 +213,8 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "set_bucket_metadata": (bucket, {"note": "no secret"}),
         "get_rules": (bucket, "cors"),
         "set_rules": (bucket, "cors", []),
+        "get_account_rules": ("cors",),
+        "set_account_rules": ("cors", []),
         "start_upload": (bucket, key, put),
         "list_uploads": (bucket,),
         "upload_part": (bucket, key, upload, 1, body, put),

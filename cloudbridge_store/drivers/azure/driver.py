@@ -20,6 +20,7 @@ from cloudbridge_store.drivers.azure import (
     tagging,
     uploads,
 )
+from cloudbridge_store.drivers.azure.rules import get_cors, set_cors
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.settings import CONFIG_KEYS, capabilities_of, make_service
 from cloudbridge_store.drivers.base import (
@@ -36,6 +37,7 @@ from cloudbridge_store.drivers.base import (
     Part,
     PutOptions,
     ReadOptions,
+    RuleKind,
     SignedRequest,
     SignOptions,
     Stored,
@@ -190,6 +192,12 @@ class AzureDriver(Driver):
 
     def public_url(self, bucket: str, key: str) -> str:
         return signing.address(self._service, bucket, key)
+
+    def get_account_rules(self, kind: RuleKind) -> Sequence[Mapping[str, Any]]:
+        return get_cors(self._service)
+
+    def set_account_rules(self, kind: RuleKind, rules: Sequence[Mapping[str, Any]]) -> None:
+        set_cors(self._service, rules)
 
     def set_website(self, bucket: str, index: str | None, error: str | None) -> str:
         return publishing.set_website(self._service, bucket, index, error)

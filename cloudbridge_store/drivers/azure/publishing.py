@@ -7,6 +7,8 @@ from xml.sax.saxutils import escape
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.errors import UnsupportedOperationError
 
+PROPERTIES = {"restype": "service", "comp": "properties"}
+"""The query that asks for the properties of the account."""
 SITE = "$web"
 """The one bucket of an account that can be a website."""
 
@@ -23,6 +25,13 @@ def set_public(service: Service, bucket: str, *, public: bool) -> None:
     service.send("PUT", path, query, headers, policies)
 
 
+def set_properties(service: Service, properties: str) -> None:
+    """Set properties of the account, as XML; those that are not named stay as they are."""
+    document = f"<StorageServiceProperties>{properties}</StorageServiceProperties>"
+    body = f'<?xml version="1.0" encoding="utf-8"?>{document}'.encode()
+    service.send("PUT", service.path(), PROPERTIES, {"Content-Type": "application/xml"}, body)
+
+
 def set_website(service: Service, bucket: str, index: str | None, error: str | None) -> str:
     """Serve the account's site, or no more, and return its address. Other properties of the account stay as they are.
 
@@ -36,8 +45,5 @@ def set_website(service: Service, bucket: str, index: str | None, error: str | N
     else:
         missing = "" if error is None else f"<ErrorDocument404Path>{escape(error)}</ErrorDocument404Path>"
         site = f"<Enabled>true</Enabled><IndexDocument>{escape(index)}</IndexDocument>{missing}"
-    document = f"<StorageServiceProperties><StaticWebsite>{site}</StaticWebsite></StorageServiceProperties>"
-    body = f'<?xml version="1.0" encoding="utf-8"?>{document}'.encode()
-    query = {"restype": "service", "comp": "properties"}
-    service.send("PUT", service.path(), query, {"Content-Type": "application/xml"}, body)
+    set_properties(service, f"<StaticWebsite>{site}</StaticWebsite>")
     return str(service.website)

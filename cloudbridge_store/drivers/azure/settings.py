@@ -92,6 +92,7 @@ def _sharing(service: Service) -> dict[str, Any]:
         "sign_content_type": False,
         "max_url_seconds": LONGEST_DELEGATED if service.identity.kind == "token" else LONGEST,
         "public_access": signs,
+        "account_rules": frozenset({"cors"}) if signs else frozenset(),
         "website": service.website is not None,
     }
 

@@ -47,7 +47,7 @@ class Copy:
             result = self._by_ranges(wanted)
         else:
             result = self._at_once(options)
-        self.segments.remove(self.to_bucket, before)
+        self.segments.remove(self.to_bucket, before, self.to_key)
         return result
 
     def _send(self, bucket: str, key: str, headers: dict[str, str]) -> Stored:

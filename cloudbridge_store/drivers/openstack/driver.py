@@ -218,7 +218,7 @@ class OpenStackDriver(Driver):
         answer = self._service.send("PUT", bucket, key, headers=headers, body=body)
         if (etag := etag_of(answer.headers)) != digest:
             raise IntegrityError(f"the service stored content of MD5 {etag}, {digest} was sent")
-        self._segments.remove(bucket, before)
+        self._segments.remove(bucket, before, key)
         return stored(answer.headers)
 
     def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
@@ -127,10 +128,12 @@ def classify(error: BaseException) -> Failure | None:
         return _classify_answer(error)
     if isinstance(error, InvalidConfigurationException):
         return None
+    login = type(error).__module__.startswith("keystoneauth1.")
     for cause in _causes(error):
         if (found := _classify_connection(cause)) is not None:
-            return found
-    if type(error).__module__.startswith(("keystoneauth1.", "openstack.", "requests.")):
+            # Who could not log in has not asked for anything yet.
+            return replace(found, retry="always") if login and found.retry == "idempotent" else found
+    if login or type(error).__module__.startswith(("openstack.", "requests.")):
         # Here, as most programs never see one.
         from cloudbridge_store.drivers.openstack.login_errors import classify_login
 

@@ -24,12 +24,10 @@ def delete_object(service: Service, segments: Segments, bucket: str, key: str, v
     gone = segments.of(bucket, key, version)
     query = {"version-id": version} if version is not None else None
     answer = service.send("DELETE", bucket, key, query=query, ok=(404,))
-    if answer.status == HTTPStatus.NOT_FOUND:
-        if not exists(service, bucket):
-            raise BucketNotFoundError("there is no such bucket", bucket=bucket, key=key, status=404)
-        return
+    if answer.status == HTTPStatus.NOT_FOUND and not exists(service, bucket):
+        raise BucketNotFoundError("there is no such bucket", bucket=bucket, key=key, status=404)
     if version is None:
-        segments.remove(bucket, gone)
+        segments.remove(bucket, gone, key)
     else:
         segments.delete([(each.bucket, each.key) for each in gone])
 
@@ -47,7 +45,8 @@ def delete_objects(service: Service, segments: Segments, bucket: str, keys: Sequ
     refused = dict(_one_by_one(service, segments, bucket, long))
     for at in range(0, len(plain), size):
         refused |= _batch(service, bucket, plain[at : at + size])
-    segments.remove(bucket, [each for key in gone.keys() - refused.keys() for each in gone[key]])
+    done = gone.keys() - refused.keys()
+    segments.remove(bucket, [each for key in done for each in gone[key]], *done)
     return refused
 
 

@@ -28,6 +28,7 @@ SEGMENTS, UPLOADS = f"{OWN}segments/", f"{OWN}uploads/"
 _LONGEST_NAME = 256
 _MEMORY = 10.0
 """Seconds that a container is believed to have no large objects, after the service said so."""
+_MOST_KNOWN = 10_000
 _ATTEMPTS = 3
 _WORKERS = 8
 _log = logging.getLogger("cloudbridge_store")
@@ -58,6 +59,8 @@ class Segments:
         self._lock = threading.Lock()
         self._none_until: dict[str, float] = {}
         self._there: set[str] = set()
+        self._owed: dict[tuple[str, str], list[Segment]] = {}
+        """Segments that objects had when they were to be replaced or deleted, until that was answered."""
 
     def may_be(self, bucket: str) -> bool:
         """Say whether a container may have large objects whose segments are beside it."""
@@ -69,6 +72,9 @@ class Segments:
             return False
         found = self._service.send("HEAD", beside(bucket), ok=(404,)).status != HTTPStatus.NOT_FOUND
         with self._lock:
+            if len(self._there) + len(self._none_until) >= _MOST_KNOWN:
+                self._there.clear()
+                self._none_until.clear()
             if found:
                 self._there.add(bucket)
             else:
@@ -89,9 +95,24 @@ class Segments:
             self._none_until.pop(bucket, None)
 
     def of(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
-        """Return the segments of an object that go with it: those beside its container. None of a plain object."""
+        """Return the segments of an object that go with it: those beside its container. None of a plain object.
+
+        Those that a write or deletion was to remove are among them, if nobody answered whether it was carried out.
+        """
         if not self.may_be(bucket):
             return []
+        found = self._now(bucket, key, version)
+        if version is not None:
+            return found
+        with self._lock:
+            found += [each for each in self._owed.get((bucket, key), ()) if each not in found]
+            if own := [each for each in found if each.key.startswith(OWN)]:
+                if len(self._owed) >= _MOST_KNOWN:
+                    self._owed.clear()
+                self._owed[bucket, key] = own
+        return found
+
+    def _now(self, bucket: str, key: str, version: str | None) -> list[Segment]:
         answer = self._service.send("HEAD", bucket, key, query=_version(version), ok=(404,))
         if not is_static(answer.headers):
             return self._dynamic(bucket, key, answer.headers.get("x-object-manifest", ""))
@@ -136,11 +157,16 @@ class Segments:
             found.append(Segment(holder, name, str(each.get("hash", "")), int(each.get("bytes", 0))))
         return found
 
-    def remove(self, bucket: str, segments: Collection[Segment]) -> None:
+    def remove(self, bucket: str, segments: Collection[Segment], *keys: str) -> None:
         """Delete segments that no object consists of any more. A failure is logged: what was asked for is done.
+
+        :param keys: the objects that consisted of them, and were replaced or deleted.
 
         Where the container keeps versions, an older one may still consist of them.
         """
+        with self._lock:
+            for key in keys:
+                self._owed.pop((bucket, key), None)
         if not segments:
             return
         try:

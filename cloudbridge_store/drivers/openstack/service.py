@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -82,7 +83,7 @@ class Service:
         """The account's address for everybody, where :attr:`storage_url` is one for the provider's own network."""
         return self.login.public_url()
 
-    @property
+    @functools.cached_property
     def native(self) -> Any:
         """An ``openstack.connection.Connection`` as the same user."""
         return self.login.connection()
@@ -143,7 +144,8 @@ class Service:
         stream: bool,
     ) -> Answer:
         good = HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
-        if not good and response.status not in ok:
+        # What somebody in between says of a missing object is no reason to believe that it is missing.
+        if not good and not (response.status in ok and is_named(response.headers)):
             raise AnswerError(method, bucket, key, response.status, response.headers, response.read(_SMALL))
         if not is_named(response.headers) and response.headers.get("content-type", "").startswith("text/html"):
             # A page that a proxy or a portal sent with status 200: nothing was carried out.

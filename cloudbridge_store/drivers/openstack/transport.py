@@ -9,7 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote
 
 import urllib3
@@ -135,6 +135,14 @@ class Response:
         self.raw.release_conn()
 
 
+class Route(NamedTuple):
+    """How requests to one host go."""
+
+    pool: Any
+    whole: bool
+    """They name the whole address, not the path alone."""
+
+
 class Transport:
     """A pool of connections."""
 
@@ -147,6 +155,7 @@ class Transport:
         self._options = _tls_options(settings)
         self._lock = threading.Lock()
         self._pools: dict[str | None, Any] = {}
+        self._routes: dict[str, Route] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> Response:
         """Send one request and return the answer, whatever it is.
@@ -155,14 +164,15 @@ class Transport:
         :raises urllib3.exceptions.HTTPError: there was no answer.
         """
         refuse_http(url, self._settings)
-        scheme, _, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        pool = self._pool(scheme, host).connection_from_url(f"{scheme}://{host}")
+        origin, path = _split(url)
+        route = self._routes.get(origin) or self._find_route(origin)
+        # A proxy that passes plain http on is told the whole address.
+        target = url if route.whole else path
         sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", **headers}
         with ExitStack() as stack:
             content = self._content(body, sent, stack)
             try:
-                raw = pool.urlopen(method, f"{slash}{path}" or "/", content, sent, timeout=self._timeout, **_AS_IT_IS)
+                raw = route.pool.urlopen(method, target, body=content, headers=sent, timeout=self._timeout, **_AS_IT_IS)
             except ProtocolError as error:
                 # What the body raised while it was sent is not the connection's fault.
                 cause = error.args[-1]
@@ -181,12 +191,17 @@ class Transport:
             headers["Content-Length"] = str(len(body))
         return body
 
-    def _pool(self, scheme: str, host: str) -> Any:
+    def _find_route(self, origin: str) -> Route:
+        scheme, _, host = origin.partition("://")
+        # Of the environment once: looking takes longer than all else about a small request.
         proxy = self._proxy(scheme, host)
         with self._lock:
             if proxy not in self._pools:
                 self._pools[proxy] = self._make_pool(proxy)
-            return self._pools[proxy]
+            manager = self._pools[proxy]
+            whole = proxy is not None and scheme == "http"
+            self._routes[origin] = Route(manager if whole else manager.connection_from_url(origin), whole)
+            return self._routes[origin]
 
     def _proxy(self, scheme: str, host: str) -> str | None:
         given = self._settings.proxies
@@ -216,9 +231,16 @@ class Transport:
     def close(self) -> None:
         """Release the connections."""
         with self._lock:
-            pools, self._pools = list(self._pools.values()), {}
+            pools, self._pools, self._routes = list(self._pools.values()), {}, {}
         for pool in pools:
             pool.clear()
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return scheme and host of a URL, and all that is behind."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", f"{slash}{path}" or "/"
 
 
 def _tls_options(settings: Settings) -> dict[str, Any]:

@@ -188,7 +188,7 @@ class Uploads:
     def _tidy(self, bucket: str, key: str, upload_id: str) -> None:
         """Remove what is left when the object is made."""
         doubt = self._doubtful.pop((bucket, key, upload_id), None)
-        self._segments.remove(bucket, doubt.left if doubt is not None else ())
+        self._segments.remove(bucket, doubt.left if doubt is not None else (), key)
         self._unmark(bucket, key, upload_id)
 
     def _is_doubtful(self, *upload: str) -> bool:

@@ -52,7 +52,8 @@ def list_versions(service: Service, bucket: str, prefix: str, limit: int, token:
 def show_newest(service: Service, bucket: str, key: str) -> None:
     """Make the newest version that is left the object again, after the one that was it, or its mark, was deleted.
 
-    Swift leaves nothing there. A write that comes between wins: the condition sees it.
+    Swift leaves nothing there. A write that comes between wins: the condition sees it. One at the very same moment
+    may be kept as a version, and not be the object: nothing is lost, and the other order was as possible.
     """
     newest = next(iter(list_versions(service, bucket, key, 1, None).items), None)
     if newest is None or newest.info.key != key or newest.deleted or newest.info.version == _NOT_KEPT:

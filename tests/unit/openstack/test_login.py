@@ -215,3 +215,18 @@ def test_logins_that_fail(make, serve, swift, answer, kind):
         make(**config).storage.buckets.get("abc")
     assert "geheim" not in str(caught.value)
     assert not isinstance(caught.value, errors.NotFoundError)
+
+
+def test_who_could_not_log_in_has_asked_for_nothing(make, serve, swift):
+    script = serve(lambda asked: None)
+    config = swift(None).config | {"os_auth_url": f"{script.url}/auth/v1.0"}
+    driver = make(**config).session.driver
+    with pytest.raises(Exception) as caught:
+        driver.create_bucket("abc")
+    assert driver.classify(caught.value).retry == "always"
+
+
+def test_the_native_connection_is_one(make):
+    pytest.importorskip("openstack")
+    provider = make(**USER)
+    assert provider.native is provider.native

@@ -1,5 +1,6 @@
 """What is on the wire: exactly the names, no redirects, no repetitions, bytes as they are stored."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -160,11 +161,38 @@ def test_what_the_source_raises_is_not_the_connections_fault(make, swift):
         driver.put_object("abc", "a", Shrunk(), PutOptions(if_none_match="*"))
 
 
-def test_what_goes_by_a_proxy(make, swift):
-    service = swift(lambda asked: (204, {}, b""))
-    proxies = {"http": service.script.url}
-    config = {**service.config, "os_auth_url": "http://swift.example.org/auth/v1.0", "allow_http": True}
-    provider = make(**config, proxies=proxies)
-    with pytest.raises(errors.StoreError):
+def test_what_goes_by_a_proxy(make, serve):
+    """A proxy is told the whole address; by a name of which nobody knows where it is."""
+
+    def answer(asked):
+        headers = {"X-Trans-Id": "tx1", "X-Auth-Token": "t", "X-Storage-Url": "http://swift.example.org/v1/AUTH_a"}
+        return 204, headers, b""
+
+    proxy = serve(answer)
+    url = proxy.url.replace("http://", "http://me:p%20w@")
+    config = {"os_auth_url": "http://swift.example.org/auth/v1.0", "os_username": "me", "os_password": "geheim"}
+    provider = make(**config, allow_http=True, proxies={"http": url})
+    assert provider.storage.buckets.get("abc") is not None
+    provider.session.driver.delete_object("abc", "a?b/ü//")
+    assert {each.path for each in proxy.asked} == {
+        "http://swift.example.org/auth/v1.0",
+        "http://swift.example.org/v1/AUTH_a/abc",
+        "http://swift.example.org/v1/AUTH_a/abc_segments",
+        "http://swift.example.org/v1/AUTH_a/abc/a%3Fb/%C3%BC//",
+    }
+    basic = base64.b64encode(b"me:p w").decode()
+    assert {each.headers["proxy-authorization"] for each in proxy.asked} == {f"Basic {basic}"}
+
+
+def test_a_stranger_is_not_believed_that_something_is_missing(make, swift):
+    service = swift(lambda asked: (404, {"X-Trans-Id": None}, b"<html>Not here</html>"))
+    provider = make(**service.config)
+    with pytest.raises(errors.ForeignAnswerError):
         provider.storage.buckets.get("abc")
-    assert service.script.asked[0].path == "http://swift.example.org/auth/v1.0"
+    with pytest.raises(errors.ForeignAnswerError):
+        provider.storage.buckets.create("abc")
+    driver = provider.session.driver
+    for call in (lambda: driver.delete_object("abc", "a"), lambda: driver.abort_upload("abc", "a", "0" * 32)):
+        with pytest.raises(Exception) as caught:
+            call()
+        assert driver.classify(caught.value).error is errors.ForeignAnswerError
