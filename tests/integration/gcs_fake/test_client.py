@@ -8,8 +8,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud.storage import transfer_manager
 from google.cloud.storage.fileio import BlobWriter
-
-QUARTER = 256 * 1024
+from servers.gcs.probing import QUARTER
 
 
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 3 * 1024 * 1024])

@@ -4,14 +4,7 @@ import json
 import re
 
 import pytest
-
-
-def path_of(bucket, name=None):
-    return f"/storage/v1/b/{bucket.name}" + ("" if name is None else f"/o/{name}")
-
-
-def code_of(answer):
-    return answer.status_code, re.search("<Code>(.*?)</Code>", answer.text)[1]
+from servers.gcs.probing import code_of, path_of
 
 
 def test_lists_of_buckets_have_pages(client, ask, gcs, new_name):
@@ -117,6 +110,16 @@ def test_lists_of_versions_have_pages(ask, bucket, put):
     assert seen == sorted(stored)
     live = ask("GET", f"{path_of(bucket)}/o").json()["items"]
     assert [(each["name"], each["generation"]) for each in live] == [stored[3], stored[1]]
+
+
+def test_conditions_are_about_the_live_version(ask, bucket, put):
+    ask("PATCH", path_of(bucket), json={"versioning": {"enabled": True}})
+    old, new = (put("x")["generation"] for _ in range(2))
+    path, params = path_of(bucket, "x"), {"generation": old}
+    assert ask("GET", path, params={**params, "ifGenerationMatch": old}).status_code == 412
+    assert ask("GET", path, params={**params, "ifGenerationMatch": new}).json()["generation"] == old
+    assert ask("DELETE", path, params={"ifGenerationMatch": new}).status_code == 204
+    assert ask("GET", path, params={**params, "ifGenerationMatch": 0}).json()["generation"] == old
 
 
 def test_retention_and_versions(ask, bucket, put, reason_of):
@@ -258,7 +261,8 @@ def test_what_is_soft_deleted_is_listed(ask, bucket, put):
     assert [each["generation"] for each in listed] == generations[:2]
     path = path_of(bucket, "x")
     params = {"softDeleted": "true", "generation": generations[0]}
-    assert ask("GET", path, params=params).json()["softDeleteTime"]
+    deleted = ask("GET", path, params=params).json()
+    assert deleted["hardDeleteTime"] > deleted["softDeleteTime"]
     assert ask("GET", path, params={"softDeleted": "true"}).status_code == 400
     restore = {"generation": generations[0], "ifGenerationMatch": generations[2]}
     restored = ask("POST", f"{path}/restore", params=restore, json={}).json()

@@ -14,6 +14,7 @@ import pytest
 from google.auth import credentials
 from google.cloud.storage import _signing
 from google.oauth2 import service_account
+from servers.gcs.probing import code_of
 
 DAY = dt.timedelta(days=1)
 
@@ -33,11 +34,6 @@ def sign(blob):
         return blob.generate_signed_url(version="v4", method=method, expiration=expiration, **more)
 
     return make
-
-
-def code_of(answer):
-    assert answer.headers["Content-Type"].startswith("application/xml")
-    return answer.status_code, re.search("<Code>(.*?)</Code>", answer.text)[1]
 
 
 def test_reading(ask, sign):
@@ -149,16 +145,13 @@ def test_who_signs_needs_the_right(ask, connect, gcs, blob):
     assert "does not have storage.objects.get access" in answer.text
 
 
-def test_iam_signs_for_those_without_a_key(ask, gcs, blob, client, grant):
+@pytest.fixture
+def keyless(ask, gcs, client, grant):
+    """Return credentials without a key, where IAM signs for them, and a token that IAM takes."""
     email = client._credentials.service_account_email
     path = f"{gcs.iam_url}/v1/projects/-/serviceAccounts/{email}:signBlob"
-    payload = {"payload": base64.b64encode(b"to be signed").decode()}
-    # Rights to storage alone are not enough to have something signed.
-    assert ask("POST", path, json=payload).status_code == 403
     scope = "https://www.googleapis.com/auth/cloud-platform"
     token = grant(assertion=_assertion(gcs, scope=scope)).json()["access_token"]
-    answer = ask("POST", path, json=payload, token=token)
-    assert answer.json().keys() == {"keyId", "signedBlob"}
 
     class Keyless(credentials.Credentials, credentials.Signing):
         signer = None
@@ -171,16 +164,24 @@ def test_iam_signs_for_those_without_a_key(ask, gcs, blob, client, grant):
             found = ask("POST", path, json={"payload": base64.b64encode(message).decode()}, token=token)
             return base64.b64decode(found.json()["signedBlob"])
 
-    url = _signing.generate_signed_url_v4(
-        Keyless(),
-        resource=f"/{blob.bucket.name}/{_quoted(blob.name)}",
-        expiration=60,
-        api_access_endpoint=gcs.url,
-    )
+    return Keyless(), path, token
+
+
+def test_iam_signs_for_those_without_a_key(ask, gcs, blob, keyless):
+    own, _, _ = keyless
+    resource = f"/{blob.bucket.name}/{_quoted(blob.name)}"
+    url = _signing.generate_signed_url_v4(own, resource=resource, expiration=60, api_access_endpoint=gcs.url)
     assert ask("GET", url, token=None).content == b"content"
-    stranger = path.replace(email, "nobody@nowhere")
-    assert ask("POST", stranger, json={"payload": ""}, token=token).status_code == 404
-    assert ask("POST", path, token=None, json={"payload": ""}).status_code == 401
+
+
+def test_iam_does_not_sign_for_others(ask, keyless):
+    own, path, token = keyless
+    payload = {"payload": base64.b64encode(b"to be signed").decode()}
+    assert ask("POST", path, json=payload, token=token).json().keys() == {"keyId", "signedBlob"}
+    # Rights to storage alone are not enough to have something signed.
+    assert ask("POST", path, json=payload).status_code == 403
+    assert ask("POST", path, token=None, json=payload).status_code == 401
+    assert ask("POST", path.replace(own.signer_email, "nobody@nowhere"), json=payload, token=token).status_code == 404
     assert ask("POST", path, json={"payload": "é"}, token=token).status_code == 400
 
 

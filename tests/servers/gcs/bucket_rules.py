@@ -50,7 +50,7 @@ def check_name(name):
         and len(name) <= 222
         and not re.fullmatch(r"\d+\.\d+\.\d+\.\d+", name)
         and not name.startswith("goog")
-        and not re.search("google|g00gle", name)
+        and not re.search("g[o0][o0]g[l1]e", name)
     )
     if not is_right:
         xml = ("InvalidBucketName", "The specified bucket is not valid.")

@@ -60,7 +60,7 @@ def _find_source(call):
     bucket = call.bucket
     version = bucket.find(call.args["object"], call.number("sourceGeneration"))
     call.allow("objects.get", bucket, version)
-    check_conditions(call.number, version, prefix="ifSource")
+    check_conditions(call.number, version, live=bucket.live(version.name), prefix="ifSource")
     check_customer_key(call.headers, version, COPIED_KEY)
     return version
 

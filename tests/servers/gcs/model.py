@@ -227,14 +227,19 @@ class State:
             raise no_bucket() from None
 
 
-def check_conditions(given, version, *, prefix="if"):
+_ITSELF = object()
+
+
+def check_conditions(given, version, *, live=_ITSELF, prefix="if"):
     """Check the conditions among parameters against a version, or against ``None`` if there is none.
 
     https://cloud.google.com/storage/docs/request-preconditions: what is not met is 412 for a match, and 304 for the
-    match of what must not match. Generation 0 is that of an object that has no live version.
+    match of what must not match. Generation 0 is that of an object that has no live version. Conditions of generations
+    are about the live one, also where the version is another, as in Google's own testbench.
     """
-    generation = version.generation if version else 0
-    metageneration = version.metageneration if version else None
+    live = version if live is _ITSELF else live
+    generation = live.generation if live else 0
+    metageneration = version.metageneration if version else 0
     for name, found in (("Generation", generation), ("Metageneration", metageneration)):
         wanted, unwanted = given(f"{prefix}{name}Match"), given(f"{prefix}{name}NotMatch")
         if wanted is not None and wanted != found:

@@ -46,16 +46,16 @@ def get(call):
         bucket = call.bucket
         call.allow("objects.get", bucket)
         return answer(call, _find_deleted(call, bucket))
-    _, version = find(call, "objects.get")
-    check_conditions(call.number, version)
+    bucket, version = find(call, "objects.get")
+    check_conditions(call.number, version, live=bucket.live(version.name))
     check_etags(call, version.etag)
     return answer(call, version)
 
 
 def get_media(call):
     """Answer with the content."""
-    _, version = find(call, "objects.get")
-    check_conditions(call.number, version)
+    bucket, version = find(call, "objects.get")
+    check_conditions(call.number, version, live=bucket.live(version.name))
     check_etags(call, version.etag)
     return download(version, call.headers, version.etag)
 
@@ -72,7 +72,7 @@ def _find_deleted(call, bucket):
 
 def delete(call):
     bucket, version = find(call, "objects.delete")
-    check_conditions(call.number, version)
+    check_conditions(call.number, version, live=bucket.live(version.name))
     version.check_unlocked(is_kept=bucket.is_versioned and call.number("generation") is None)
     if call.number("generation") is None:
         bucket.retire(version)
@@ -91,7 +91,7 @@ def update(call):
 
 def _change(call, change):
     bucket, version = find(call, "objects.update")
-    check_conditions(call.number, version)
+    check_conditions(call.number, version, live=bucket.live(version.name))
     resource = call.json(schema.OBJECT)
     for name, own in (("storageClass", version.storage_class), ("name", version.name), ("bucket", bucket.name)):
         if resource.get(name, own) != own:

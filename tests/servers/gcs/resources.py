@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import quote
 
 from servers.gcs.model import etag, rfc3339
@@ -56,6 +57,8 @@ def object_resource(url, version, *, full=False, has_key=False):
 def _times(version):
     moments = {name: getattr(version, attribute) for name, attribute in _TIMES.items()}
     moments["retentionExpirationTime"] = version.retained_until()
+    if version.soft_deleted:
+        moments["hardDeleteTime"] = version.soft_deleted + timedelta(seconds=version.bucket.soft_seconds)
     return {name: moment and rfc3339(moment) for name, moment in moments.items()}
 
 
@@ -106,6 +109,7 @@ def bucket_resource(url, bucket, *, full=False):
     }
     if bucket.soft_deleted:
         found["softDeleteTime"] = rfc3339(bucket.soft_deleted)
+        found["hardDeleteTime"] = rfc3339(bucket.soft_deleted + timedelta(seconds=bucket.soft_seconds))
     if full and not bucket.is_uniform:
         found["owner"] = {"entity": f"project-owners-{found['projectNumber']}"}
         found["acl"] = [bucket_acl(url, bucket, entry) for entry in bucket.acl]

@@ -147,8 +147,8 @@ def find(call, permission):
 def get(call):
     call.know(_READING)
     with call.state.lock:
-        _, version = find(call, "storage.objects.get")
-        check_conditions(call.condition, version)
+        bucket, version = find(call, "storage.objects.get")
+        check_conditions(call.condition, version, live=bucket.live(version.name))
         _check_headers(call, version)
         extra = metadata_headers(version)
         for field in ("Content-Type", "Content-Disposition"):
@@ -209,7 +209,7 @@ def delete(call):
     call.know({"generation", "userproject"})
     with call.state.lock:
         bucket, version = find(call, "storage.objects.delete")
-        check_conditions(call.condition, version)
+        check_conditions(call.condition, version, live=bucket.live(version.name))
         version.check_unlocked(is_kept=bucket.is_versioned and "generation" not in call.params)
         if "generation" in call.params:
             bucket.remove(version)
