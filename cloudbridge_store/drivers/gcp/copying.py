@@ -14,6 +14,7 @@ from cloudbridge_store.drivers.gcp.translate import (
     describing,
     kms_key,
     matching,
+    matching_version,
     stored,
     unlocking,
     version_of,
@@ -39,22 +40,26 @@ def copy(
     Without options its description is asked for and sent along: by itself the service would give the copy the storage
     class of the bucket that it goes to.
     """
-    query: dict[str, Any] = {
-        "sourceGeneration": version_of(source.version),
-        "ifSourceGenerationMatch": matching(source.if_match),
-    }
     headers = unlocking(source.customer_key, "copy-source-")
-    if options is None:
-        found = _described(service, bucket, key, source)
-        query["ifSourceGenerationMatch"] = matching(source.if_match) or str(required(found, "generation"))
-        document = {name: found[name] for name in _COPIED if name in found}
-        headers.update(unlocking(source.customer_key))
-    else:
-        query.update(conditions(options), destinationKmsKeyName=kms_key(options.encryption))
-        document = describing(options)
-        headers.update(unlocking(options.customer_key))
     path = f"{object_path(bucket, key)}/rewriteTo{object_path(to_bucket, to_key)}"
-    return _rewrite(service, path, query, document, headers)
+    query: dict[str, Any] = _choosing(source)
+    if options is not None:
+        query.update(conditions(options), destinationKmsKeyName=kms_key(options.encryption))
+        headers.update(unlocking(options.customer_key))
+        return _rewrite(service, path, query, describing(options), headers)
+    found = _described(service, bucket, key, source)
+    if source.version is None:
+        # What is described is what is copied.
+        query = {"ifSourceGenerationMatch": matching(source.if_match) or str(required(found, "generation"))}
+    headers.update(unlocking(source.customer_key))
+    return _rewrite(service, path, query, {name: found[name] for name in _COPIED if name in found}, headers)
+
+
+def _choosing(source: ReadOptions) -> dict[str, str | None]:
+    """Return the parameters that say what is copied: conditions are about the live generation, not about a version."""
+    if source.version is not None:
+        return {"sourceGeneration": matching_version(source)}
+    return {"ifSourceGenerationMatch": matching(source.if_match)}
 
 
 def _described(service: Service, bucket: str, key: str, source: ReadOptions) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ SCOPES = (
     "https://www.googleapis.com/auth/iam",  # to have IAM sign URLs, where there is no key
 )
 _PUBLIC = "googleapis.com"
-_NO_KEY = "it holds HMAC keys, which are for the S3 protocol: use provider gcs-interop"
 
 
 class Requester(transport.Request):
@@ -87,37 +86,34 @@ class Identity:
         self._info: Mapping[str, Any] | None = None
         self._found_project: str | None = None
         self.anonymous = bool(config["gcp_anonymous"])
-        self._source = self._read()
+        self._read()
 
-    def _read(self) -> str:
-        """Take what the configuration holds; return what is to be named where it does not work."""
+    def _read(self) -> None:
+        """Take the first of what the configuration holds."""
         config = self._config
         if self.anonymous:
-            return "gcp_anonymous"
+            return
         if config["gcp_credentials_obj"] is not None:
-            self._credentials = _scoped(_checked_object(config["gcp_credentials_obj"]))
-            return "gcp_credentials_obj"
-        if config["gcp_service_creds_dict"]:
+            given = _checked_object(config["gcp_credentials_obj"])
+            self._credentials = google_credentials.with_scopes_if_required(given, SCOPES)
+        elif config["gcp_service_creds_dict"]:
             self._take("config key gcp_service_creds_dict", hide(config["gcp_service_creds_dict"]))
-            return "gcp_service_creds_dict"
-        if config["gcp_service_creds_file"]:
+        elif config["gcp_service_creds_file"]:
             path = Path(config["gcp_service_creds_file"]).expanduser()
             self._take(f"credentials file {path}", _load(path))
-            return str(path)
-        if config["gcp_access_token"]:
+        elif config["gcp_access_token"]:
             from google.oauth2.credentials import Credentials
 
             self._credentials = Credentials(token=str(config["gcp_access_token"]))
-            return "gcp_access_token"
-        # An emulator asks nobody who they are; Google's own clients look at it likewise.
-        self.anonymous = emulator() is not None and not config["gcp_endpoint_url"]
-        return "the default credentials"
+        else:
+            # An emulator asks nobody who they are; Google's own clients look at it likewise.
+            self.anonymous = emulator() is not None and not config["gcp_endpoint_url"]
 
     def _take(self, where: str, info: Any) -> None:
         if not isinstance(info, dict) or not isinstance(info.get("type"), str):
-            reason = _NO_KEY if isinstance(info, dict) and ("secret" in info or "accessId" in info) else (
-                'it is no object with a "type", such as "service_account"'
-            )  # fmt: skip
+            reason = 'it is no object with a "type", such as "service_account"'
+            if isinstance(info, dict) and ("secret" in info or "accessId" in info):
+                reason = "it holds HMAC keys, which are for the S3 protocol: use provider gcs-interop"
             message = f"{where}: {reason}"
             raise InvalidConfigurationException(message)
         self._found_project = info.get("project_id") or info.get("quota_project_id")
@@ -240,10 +236,6 @@ def _checked_object(value: Any) -> Any:
         message = f"config key gcp_credentials_obj must be credentials of google.auth, not a {type(value).__name__}"
         raise InvalidConfigurationException(message)
     return value
-
-
-def _scoped(credentials: Any, scopes: Sequence[str] = SCOPES) -> Any:
-    return google_credentials.with_scopes_if_required(credentials, scopes)
 
 
 def _renewable(credentials: Any) -> bool:

@@ -154,7 +154,7 @@ _BY_REASON: Mapping[str, Meaning] = {
     ),
     **_all(
         # What is sent can be parsed: if not, it was another when it arrived.
-        "BadDigest", "InvalidDigest", "IncompleteBody", "hashMismatch", "parseError",
+        "BadDigest", "CrcMismatch", "InvalidDigest", "IncompleteBody", "hashMismatch", "parseError",
         meaning=Meaning(IntegrityError, "always"),
     ),
     # The XML interface's word for a token that is no good any more, or never was.
@@ -370,6 +370,8 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
 
 def failure_of(error: BaseException) -> type[StoreError]:
     """Return the class of ours that an exception means."""
+    if isinstance(error, StoreError):
+        return type(error)
     found = classify(error)
     return found.error if found is not None else ProviderInternalException
 

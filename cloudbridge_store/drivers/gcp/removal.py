@@ -11,6 +11,7 @@ from http import HTTPStatus
 from cloudbridge_store.drivers.gcp.answers import NOT_GCS, refusal
 from cloudbridge_store.drivers.gcp.errors import as_store_error, classify, failure_of
 from cloudbridge_store.drivers.gcp.service import Service, object_path
+from cloudbridge_store.drivers.gcp.translate import version_of
 from cloudbridge_store.drivers.gcp.wire import Answer
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, NotFoundError, StoreError
 
@@ -22,7 +23,7 @@ _ITEM = re.compile(r"response-(?:.*\D)?(\d+)>?$")
 def delete_object(service: Service, bucket: str, key: str, version: str | None) -> None:
     """Delete an object, or one version of it; a missing one is fine, a missing bucket is not."""
     try:
-        service.ask("DELETE", object_path(bucket, key), {"generation": version})
+        service.ask("DELETE", object_path(bucket, key), {"generation": version_of(version)})
     except Exception as error:
         if not _is_gone(error):
             raise

@@ -108,7 +108,7 @@ class Service:
 
     @property
     def native(self) -> Any:
-        """The SDK's client, with the same credentials, address, time-outs and certificates."""
+        """The SDK's client, with the same credentials, address, proxies and certificates."""
         with self._lock:
             if self._client is None:
                 self._client = self._make_client()

@@ -229,13 +229,26 @@ def reading(options: ReadOptions) -> dict[str, str | None]:
 
     :raises PreconditionFailedError: as :func:`matching` does. :raises ObjectNotFoundError: no version is called so.
     """
+    if options.version is not None:
+        return {"generation": matching_version(options)}
     unless = options.if_none_match
     return {
-        "generation": version_of(options.version),
         "ifGenerationMatch": matching(options.if_match),
         # Any other ETag is another one.
         "ifGenerationNotMatch": unless if unless is not None and _is_generation(unless) else None,
     }
+
+
+def matching_version(options: ReadOptions) -> str | None:
+    """Return the generation that is asked for by version, ``None`` where none is.
+
+    The service's own conditions are about the live generation, whichever is asked for: an ETag is compared here.
+
+    :raises PreconditionFailedError: it is asked for under the ETag of another.
+    """
+    if options.version is not None and options.if_match not in (None, options.version):
+        raise PreconditionFailedError("this version has another ETag")
+    return version_of(options.version)
 
 
 def version_of(version: str | None) -> str | None:

@@ -15,7 +15,9 @@ service can hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
@@ -34,7 +36,7 @@ from cloudbridge_store.drivers.gcp.translate import (
     unlocking,
 )
 from cloudbridge_store.drivers.streams import SentStream
-from cloudbridge_store.errors import ForeignAnswerError, ObjectNotFoundError, UploadNotFoundError
+from cloudbridge_store.errors import ForeignAnswerError, IntegrityError, ObjectNotFoundError, UploadNotFoundError
 
 _MOST_LISTED = 1000
 _SEPARATOR = "\0"
@@ -54,22 +56,24 @@ def send_part(
     service: Service, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PutOptions
 ) -> Part:
     """Store one part, whose CRC-32C the service compares. Its ETag is the MD5 of what arrived."""
+    digest = crc32c_of(body)
     headers = {
         "Content-Length": str(body.size),
-        "x-goog-hash": f"crc32c={crc32c_of(body)}",
+        "x-goog-hash": f"crc32c={digest}",
         **unlocking(options.customer_key),
     }
     target = f"{xml_path(bucket, key)}?{query_text({'partNumber': number, 'uploadId': _named(upload_id)})}"
     with body.open() as stream:
         pieces = SentStream(stream, body.size).pieces()
         sent = b"".join(map(bytes, pieces)) if body.size <= _IN_ONE_PIECE else pieces
-        try:
+        with _about_an_upload():
             answer = service.send("PUT", target, headers, sent)
-        except Exception as error:
-            raise _told_apart(error) from None
     etag = answer.headers.get("etag")
     if not etag:
         raise ForeignAnswerError("the answer has no ETag", hint=NOT_GCS)
+    arrived = checksums_of_header(answer.headers.get("x-goog-hash", "")).get("crc32c")
+    if arrived not in (None, base64.b64decode(digest).hex()):
+        raise IntegrityError(f"the service stored a part of CRC-32C {arrived}, another was sent")
     return Part(number, etag.strip('"'), body.size)
 
 
@@ -80,13 +84,15 @@ def _named(upload_id: str) -> str:
     return upload_id
 
 
-def _told_apart(error: Exception) -> Exception:
-    """Return the error that a missing key is where an upload was asked for: what is missing is the upload."""
-    if failure_of(error) is ObjectNotFoundError:
-        missing = UploadNotFoundError("there is no such upload")
-        missing.__cause__ = error
-        return missing
-    return error
+@contextmanager
+def _about_an_upload() -> Iterator[None]:
+    """Say of a key that is not there that the upload is not: it is what was asked for."""
+    try:
+        yield
+    except Exception as error:
+        if failure_of(error) is ObjectNotFoundError:
+            raise UploadNotFoundError("there is no such upload") from error
+        raise
 
 
 def list_parts(service: Service, bucket: str, key: str, upload_id: str) -> list[Part]:
@@ -95,10 +101,8 @@ def list_parts(service: Service, bucket: str, key: str, upload_id: str) -> list[
     marker: str | None = None
     while True:
         query: Query = {"uploadId": _named(upload_id), "max-parts": _MOST_LISTED, "part-number-marker": marker}
-        try:
+        with _about_an_upload():
             answer = service.send("GET", f"{xml_path(bucket, key)}?{query_text(query)}", {})
-        except Exception as error:
-            raise _told_apart(error) from None
         found = xml_of(answer, "ListPartsResult")
         parts += [
             Part(int(text_of(each, "PartNumber")), text_of(each, "ETag").strip('"'), int(text_of(each, "Size")))
@@ -125,10 +129,8 @@ def finish(
         ET.SubElement(element, "ETag").text = f'"{part.etag}"'
     headers = {"Content-Type": "application/xml", **unlocking(options.customer_key)}
     target = f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}"
-    try:
+    with _about_an_upload():
         answer = service.send("POST", target, headers, ET.tostring(document), _PER_PART * len(parts))
-    except Exception as error:
-        raise _told_apart(error) from None
     xml_of(answer, "CompleteMultipartUploadResult")
     generation = answer.headers.get("x-goog-generation")
     if generation:
@@ -140,10 +142,7 @@ def finish(
 def abort(service: Service, bucket: str, key: str, upload_id: str) -> None:
     """Discard an upload; one that is gone is fine."""
     try:
-        target = f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}"
-        service.send("DELETE", target, {})
-    except UploadNotFoundError:
-        pass
+        service.send("DELETE", f"{xml_path(bucket, key)}?{query_text({'uploadId': _named(upload_id)})}", {})
     except Exception as error:
         if failure_of(error) not in (UploadNotFoundError, ObjectNotFoundError):
             raise

@@ -17,6 +17,7 @@ from cloudbridge_store.drivers.gcp.translate import LISTED_FIELDS, object_info, 
 from cloudbridge_store.errors import InvalidRequestError
 
 _LEAST = "\0"
+_FIELDS = f"kind,nextPageToken,items({LISTED_FIELDS},timeDeleted)"
 Entry = Mapping[str, Any]
 
 
@@ -54,15 +55,23 @@ def _position(token: str | None) -> tuple[str, int]:
 
 
 def _fetch(service: Service, bucket: str, prefix: str, start: str, size: int) -> tuple[list[Entry], bool]:
-    query = {
-        "versions": "true",
-        "prefix": prefix or None,
-        "startOffset": start or None,
-        "maxResults": min(size, MAX_PAGE),
-        "fields": f"kind,nextPageToken,items({LISTED_FIELDS},timeDeleted)",
-    }
-    found = service.ask("GET", f"{bucket_path(bucket)}/o", query)
-    return list(found.get("items", ())), bool(found.get("nextPageToken"))
+    """Return the first generations from a key on, and whether there are more."""
+    token: str | None = None
+    while True:
+        query: Query = {
+            "versions": "true",
+            "prefix": prefix or None,
+            "startOffset": start or None,
+            "maxResults": min(size, MAX_PAGE),
+            "pageToken": token,
+            "fields": _FIELDS,
+        }
+        found = service.ask("GET", f"{bucket_path(bucket)}/o", query)
+        items, following = list(found.get("items", ())), found.get("nextPageToken")
+        # A page may be empty and not the last.
+        if items or not following or following == token:
+            return items, bool(items and following)
+        token = following
 
 
 def _fetch_all(service: Service, bucket: str, key: str) -> list[Entry]:
@@ -76,7 +85,7 @@ def _fetch_all(service: Service, bucket: str, key: str) -> list[Entry]:
             "endOffset": key + _LEAST,
             "maxResults": MAX_PAGE,
             "pageToken": token,
-            "fields": f"kind,nextPageToken,items({LISTED_FIELDS},timeDeleted)",
+            "fields": _FIELDS,
         }
         found = service.ask("GET", f"{bucket_path(bucket)}/o", query)
         entries += found.get("items", ())

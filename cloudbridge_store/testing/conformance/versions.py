@@ -29,6 +29,7 @@ class VersionSuite(StoreFixtures):
         states.append(bucket.versioning)
         assert states == [False, True, False]
 
+    @needs("versions")
     @needs("switch_versions")
     def test_versions_are_kept_and_read(self, versioned: Bucket) -> None:
         obj = versioned.objects.create("a/ü b")

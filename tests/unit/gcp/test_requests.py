@@ -102,6 +102,16 @@ def test_a_bucket_that_cannot_be_is_not_asked_for(talk, bucket):
     assert script.asked == []
 
 
+def test_a_version_is_compared_with_an_etag_here(talk):
+    """The service's condition is about the live generation, whichever is asked for."""
+    driver, script = talk(lambda asked: content())
+    with pytest.raises(errors.PreconditionFailedError):
+        driver.get_object("some-bucket", "a", ReadOptions(version="17", if_match="18"))
+    with pytest.raises(errors.PreconditionFailedError):
+        driver.copy_object("some-bucket", "a", "some-bucket", "b", source=ReadOptions(version="17", if_match="18"))
+    assert script.asked == []
+
+
 def test_reads_take_what_is_stored_and_name_the_generation(talk):
     packed = gzip.compress(b"0123456789")
     driver, script = talk(
@@ -109,7 +119,7 @@ def test_reads_take_what_is_stored_and_name_the_generation(talk):
     )
     download = driver.get_object("some-bucket", "a/b", ReadOptions(if_match="17", version="17"))
     assert download.stream.read(1000) == packed
-    assert script.asked[0].path == "/storage/v1/b/some-bucket/o/a%2Fb?alt=media&generation=17&ifGenerationMatch=17"
+    assert script.asked[0].path == "/storage/v1/b/some-bucket/o/a%2Fb?alt=media&generation=17"
     assert script.asked[0].headers["accept-encoding"] == "gzip"
     assert (download.info.etag, download.info.checksums, download.length) == ("17", {"crc32c": "00000000"}, len(packed))
 
