@@ -10,7 +10,7 @@ from servers.openstack_harnesses import KeystoneHarness
 
 from cloudbridge_store import CloudProviderFactory, TransferConfig
 from cloudbridge_store.core.source import BytesBody
-from cloudbridge_store.drivers.base import PutOptions
+from cloudbridge_store.drivers.base import MiB, PutOptions
 from cloudbridge_store.errors import (
     AuthenticationError,
     IntegrityError,
@@ -202,7 +202,7 @@ def test_a_cloud_of_clouds_yaml(harness, tmp_path, monkeypatch):
 
 
 def test_a_token_that_ends_in_the_middle_of_an_upload(harness):
-    content = noise(300_000)
+    content = noise(3 * MiB)
     identity = f"http://127.0.0.1:{harness.server.port}"
     with (
         FaultProxy(harness.upstream) as proxy,
@@ -211,7 +211,7 @@ def test_a_token_that_ends_in_the_middle_of_an_upload(harness):
     ):
         bucket = harness.make_bucket(provider)
         refused = proxy.add(Rule(harness.request_of("upload_part"), Status(401), skip=1, times=2))
-        cut = TransferConfig(threshold=100_000, part_size=100_000, max_concurrency=2)
+        cut = TransferConfig(threshold=MiB, part_size=MiB, max_concurrency=2)
         obj = bucket.objects.create("large").upload(content, cut)
         assert refused.consumed == 2
         assert obj.content() == content

@@ -208,6 +208,8 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "copy_object": (bucket, key, bucket, f"{key}-copy", None, {"source": read}),
         "list_objects": (bucket,),
         "list_versions": (bucket,),
+        "get_usage": (bucket,),
+        "set_bucket_metadata": (bucket, {}),
         "get_versioning": (bucket,),
         "set_versioning": (bucket, {"enabled": True}),
         "get_tags": (bucket, key),
@@ -243,7 +245,8 @@ def carry_out(provider, watch, where, bucket, key="dir/key"):
     upload = "no-such-upload"
     for name, arguments in calls(session.driver, bucket, key).items():
         given = [upload if each == "no-such-upload" else each for each in arguments]
-        keywords = given.pop() if given and isinstance(given[-1], dict) and name != "set_tags" else {}
+        positional = name in ("set_tags", "set_bucket_metadata")
+        keywords = given.pop() if given and isinstance(given[-1], dict) and not positional else {}
         method = getattr(session.driver, name)
         result = watch.attempt(f"{where} {name}", functools.partial(session.call, method, *given, **keywords))
         if name == "start_upload" and result is not None:
