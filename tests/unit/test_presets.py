@@ -70,7 +70,7 @@ LIBCLOUD = {
     "OPENSTACK_SWIFT": ("openstack", None, None),
     "CLOUDFILES": ("openstack", "rackspace", None),
     "CLOUDFILES_US": ("openstack", "rackspace", None),
-    "CLOUDFILES_UK": ("openstack", "rackspace", "LON"),
+    "CLOUDFILES_UK": ("openstack", "rackspace", "lon"),
     "CLOUDFILES_SWIFT": ("openstack", None, None),
     "KTUCLOUD": ("openstack", "ktucloud", None),
     "NINEFOLD": None,

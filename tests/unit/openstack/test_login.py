@@ -1,5 +1,7 @@
 """Who we are: which way to log in the settings mean, what is missing, and tokens that end."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -230,3 +232,30 @@ def test_the_native_connection_is_one(make):
     pytest.importorskip("openstack")
     provider = make(**USER)
     assert provider.native is provider.native
+
+
+def test_a_missing_sdk_is_named_at_once():
+    probe = """
+import sys
+sys.modules["keystoneauth1"] = None
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "keystoneauth1" else find(name, package)
+from cloudbridge_store import CloudProviderFactory
+CloudProviderFactory().create_provider("openstack", {})
+"""
+    done = subprocess.run([sys.executable, "-c", probe], check=False, capture_output=True, text=True)
+    assert "MissingDependencyError: provider openstack needs keystoneauth1" in done.stderr
+    assert "cloudbridge-store[openstack]" in done.stderr
+
+
+def test_little_is_imported_before_a_login():
+    probe = """
+import sys
+from cloudbridge_store import CloudProviderFactory
+given = {"os_storage_url": "https://swift.example.org/v1/AUTH_a", "os_auth_token": "t"}
+CloudProviderFactory().create_provider("openstack", given)
+print(*sorted(sys.modules))
+"""
+    loaded = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"openstack", "keystoneauth1", "requests"} & set(loaded)
