@@ -29,7 +29,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _SPELT = {"_": "-x5f-", "-": "-x2d-"}
 _TO_SPELL = re.compile("_|-(?=x(?:5f|2d|2b))")
 _TO_READ = re.compile("-x(5f|2d)-")
-_PIECE = re.compile(r"(.+)-x2b-(\d+)")
+# What is spelt out is taken whole, so that the end of it is not the beginning of a piece's number.
+_PIECE = re.compile(r"((?:(?>-x(?:5f|2d)-|.))+)-x2b-(\d+)")
 
 
 def metadata_headers(metadata: Mapping[str, str], prefix: str = META) -> dict[str, str]:

@@ -32,6 +32,12 @@ def test_metadata_comes_back(metadata):
     assert metadata_of({name.title(): value.strip() for name, value in headers.items()}) == metadata
 
 
+@pytest.mark.parametrize("name", ["a-x2b-1", "a-x2d", "a--x2b-1", "a_", "a-x2d-x2b-1", "a-x5f-x2b-0"])
+@pytest.mark.parametrize("value", ["", "1" * 600])
+def test_a_name_that_looks_like_a_piece_of_another_comes_back(name, value):
+    assert metadata_of(metadata_headers({name: value, "a": "2" * 600})) == {name: value, "a": "2" * 600}
+
+
 def test_metadata_of_others_is_read():
     assert metadata_of({"X-Object-Meta-Owner": "Zoë".encode().decode("latin-1")}) == {"owner": "Zoë"}
     assert metadata_of({"X-Object-Meta-Owner": "\xff"}) == {"owner": "\xff"}
