@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from own_client import OwnClient
+from common_clients import FsspecClient, LibcloudClient, OwnClient
 
 Facts = Mapping[str, str]
 
@@ -80,69 +80,31 @@ class Ours(OwnClient):
         super().__init__("azure", {"azure_endpoint_url": address_of(server), **keys})
 
 
-class Adlfs:
+class Adlfs(FsspecClient):
     """adlfs."""
 
     def __init__(self, server: Facts) -> None:
         from adlfs import AzureBlobFileSystem
 
         account = f"AccountName={server['account']};AccountKey={server['key']};BlobEndpoint={address_of(server)}"
-        self.system = AzureBlobFileSystem(connection_string=f"DefaultEndpointsProtocol=http;{account};")
-
-    def put(self, name: str, data: bytes) -> None:
-        self.system.pipe_file(f"bucket/{name}", data)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}")
-        return data
-
-    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}", start=start, end=start + size)
-        return data
-
-    def count(self, bucket: str) -> int:
-        return len(self.system.find(bucket))
-
-    def copy(self, name: str, to: str) -> None:
-        self.system.cp_file(f"bucket/{name}", f"bucket/{to}")
+        super().__init__(AzureBlobFileSystem(connection_string=f"DefaultEndpointsProtocol=http;{account};"))
 
     def up(self, path: Path, name: str) -> None:
         self.system.put_file(str(path), f"bucket/{name}", overwrite=True)
 
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.system.get_file(f"{bucket}/{name}", str(path))
 
-
-class Libcloud:
+class Libcloud(LibcloudClient):
     """Apache Libcloud."""
 
     def __init__(self, server: Facts) -> None:
         from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 
         at = urlsplit(server["url"])
-        self.driver = AzureBlobsStorageDriver(
-            key=server["account"], secret=server["key"], secure=False, host=at.hostname, port=at.port
+        super().__init__(
+            AzureBlobsStorageDriver(
+                key=server["account"], secret=server["key"], secure=False, host=at.hostname, port=at.port
+            )
         )
-
-    def container(self, bucket: str) -> Any:
-        from libcloud.storage.base import Container
-
-        return Container(bucket, {}, self.driver)
-
-    def put(self, name: str, data: bytes) -> None:
-        self.driver.upload_object_via_stream(iter([data]), self.container("bucket"), name)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        return b"".join(self.driver.download_object_as_stream(self.driver.get_object(bucket, name)))
-
-    def count(self, bucket: str) -> int:
-        return sum(1 for _ in self.driver.iterate_container_objects(self.container(bucket)))
-
-    def up(self, path: Path, name: str) -> None:
-        self.driver.upload_object(str(path), self.container("bucket"), name)
-
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.driver.download_object(self.driver.get_object(bucket, name), str(path), overwrite_existing=True)
 
 
 CLIENTS: dict[str, Callable[[Facts], Any]] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from own_client import OwnClient
+from common_clients import FsspecClient, OwnClient
 
 Facts = Mapping[str, str]
 
@@ -19,7 +19,7 @@ class Sdk:
         from google.oauth2.service_account import Credentials
 
         scopes = ["https://www.googleapis.com/auth/devstorage.full_control"]
-        credentials = Credentials.from_service_account_file(server["credentials"], scopes=scopes)
+        credentials = Credentials.from_service_account_file(server["credentials_file"], scopes=scopes)
         self.client = Client(server["project"], credentials, client_options={"api_endpoint": server["url"]})
 
     def blob(self, bucket: str, name: str) -> Any:
@@ -72,42 +72,18 @@ class Ours(OwnClient):
     """cloudbridge_store."""
 
     def __init__(self, server: Facts) -> None:
-        keys = {"gcp_service_creds_file": server["credentials"], "gcp_project_name": server["project"]}
+        keys = {"gcp_service_creds_file": server["credentials_file"], "gcp_project_name": server["project"]}
         super().__init__("gcp", {"gcp_endpoint_url": server["url"], **keys})
 
 
-class Gcsfs:
+class Gcsfs(FsspecClient):
     """gcsfs."""
 
     def __init__(self, server: Facts) -> None:
         from gcsfs import GCSFileSystem
 
-        self.system = GCSFileSystem(
-            server["project"], token=server["credentials"], endpoint_url=server["url"], use_listings_cache=False
-        )
-
-    def put(self, name: str, data: bytes) -> None:
-        self.system.pipe_file(f"bucket/{name}", data)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}")
-        return data
-
-    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}", start=start, end=start + size)
-        return data
-
-    def count(self, bucket: str) -> int:
-        return len(self.system.find(bucket))
-
-    def copy(self, name: str, to: str) -> None:
-        self.system.cp_file(f"bucket/{name}", f"bucket/{to}")
-
-    def up(self, path: Path, name: str) -> None:
-        self.system.put_file(str(path), f"bucket/{name}")
-
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.system.get_file(f"{bucket}/{name}", str(path))
+        there = {"endpoint_url": server["url"], "use_listings_cache": False}
+        super().__init__(GCSFileSystem(server["project"], token=server["credentials_file"], **there))
 
 
 CLIENTS: dict[str, Callable[[Facts], Any]] = {

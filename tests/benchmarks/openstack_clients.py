@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from own_client import OwnClient
+from common_clients import LibcloudClient, OwnClient
 
 Facts = Mapping[str, str]
 
@@ -113,43 +113,18 @@ class Ours(OwnClient):
         super().__init__("openstack", {"os_auth_url": server["auth_url"], "os_auth_version": 1, **keys})
 
 
-class Libcloud:
+class Libcloud(LibcloudClient):
     """Apache Libcloud."""
 
     def __init__(self, server: Facts) -> None:
         import swiftclient.client
         from libcloud.storage.drivers.cloudfiles import OpenStackSwiftStorageDriver
 
-        url, token = swiftclient.client.get_auth(server["auth_url"], server["access_key"], server["secret_key"])
-        self.driver = OpenStackSwiftStorageDriver(
-            server["access_key"],
-            server["secret_key"],
-            secure=False,
-            ex_force_auth_url=server["auth_url"],
-            ex_force_auth_version="1.0",
-            ex_force_base_url=url,
-            ex_force_auth_token=token,
-        )
-
-    def container(self, bucket: str) -> Any:
-        from libcloud.storage.base import Container
-
-        return Container(bucket, {}, self.driver)
-
-    def put(self, name: str, data: bytes) -> None:
-        self.driver.upload_object_via_stream(iter([data]), self.container("bucket"), name)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        return b"".join(self.driver.download_object_as_stream(self.driver.get_object(bucket, name)))
-
-    def count(self, bucket: str) -> int:
-        return sum(1 for _ in self.driver.iterate_container_objects(self.container(bucket)))
-
-    def up(self, path: Path, name: str) -> None:
-        self.driver.upload_object(str(path), self.container("bucket"), name)
-
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.driver.download_object(self.driver.get_object(bucket, name), str(path), overwrite_existing=True)
+        who = (server["access_key"], server["secret_key"])
+        url, token = swiftclient.client.get_auth(server["auth_url"], *who)
+        forced = {"auth_url": server["auth_url"], "auth_version": "1.0", "base_url": url, "auth_token": token}
+        there = {f"ex_force_{name}": value for name, value in forced.items()}
+        super().__init__(OpenStackSwiftStorageDriver(*who, secure=False, **there))
 
 
 class CloudBridge:

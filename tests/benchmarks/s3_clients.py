@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from own_client import OwnClient
+from common_clients import FsspecClient, LibcloudClient, OwnClient
 
 KEY, SECRET, REGION = "AKIDEXAMPLE", "secret-of-the-benchmark", "us-east-1"
 
@@ -131,73 +131,27 @@ class CloudBridge:
             self.objects(bucket).get(name).save_content(file)
 
 
-class Libcloud:
+class Libcloud(LibcloudClient):
     """Apache Libcloud. Its comparison of MD5s is off, as the endpoint has none."""
 
     def __init__(self, url: str) -> None:
-        from libcloud.storage.base import Container
         from libcloud.storage.drivers.s3 import S3StorageDriver
 
         at = urlsplit(url)
-        self.driver = S3StorageDriver(KEY, SECRET, secure=False, host=at.hostname, port=at.port, region=REGION)
-        self.container = lambda name: Container(name, {}, self.driver)
-
-    def _object(self, bucket: str, name: str) -> Any:
-        from libcloud.storage.base import Object
-
-        return Object(name, 0, "", {}, {}, self.container(bucket), self.driver)
-
-    def put(self, name: str, data: bytes) -> None:
-        self.driver.upload_object_via_stream(iter([data]), self.container("bucket"), name)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        return b"".join(self._object(bucket, name).as_stream())
-
-    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
-        return b"".join(self._object(bucket, name).range_as_stream(start, start + size))
-
-    def count(self, bucket: str) -> int:
-        return sum(1 for _ in self.driver.iterate_container_objects(self.container(bucket)))
+        super().__init__(S3StorageDriver(KEY, SECRET, secure=False, host=at.hostname, port=at.port, region=REGION))
 
     def up(self, path: Path, name: str) -> None:
         self.driver.upload_object(str(path), self.container("bucket"), name, verify_hash=False)
 
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.driver.download_object(self._object(bucket, name), str(path), overwrite_existing=True)
 
-
-class S3fs:
+class S3fs(FsspecClient):
     """s3fs, in its synchronous form."""
 
     def __init__(self, url: str) -> None:
         import s3fs
 
-        self.system = s3fs.S3FileSystem(
-            key=KEY, secret=SECRET, client_kwargs={"endpoint_url": url, "region_name": REGION}, use_listings_cache=False
-        )
-
-    def put(self, name: str, data: bytes) -> None:
-        self.system.pipe_file(f"bucket/{name}", data)
-
-    def get(self, bucket: str, name: str) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}")
-        return data
-
-    def read(self, bucket: str, name: str, start: int, size: int) -> bytes:
-        data: bytes = self.system.cat_file(f"{bucket}/{name}", start=start, end=start + size)
-        return data
-
-    def count(self, bucket: str) -> int:
-        return len(self.system.find(bucket))
-
-    def copy(self, name: str, to: str) -> None:
-        self.system.cp_file(f"bucket/{name}", f"bucket/{to}")
-
-    def up(self, path: Path, name: str) -> None:
-        self.system.put_file(str(path), f"bucket/{name}")
-
-    def down(self, bucket: str, name: str, path: Path) -> None:
-        self.system.get_file(f"{bucket}/{name}", str(path))
+        there = {"client_kwargs": {"endpoint_url": url, "region_name": REGION}, "use_listings_cache": False}
+        super().__init__(s3fs.S3FileSystem(key=KEY, secret=SECRET, **there))
 
 
 class Obstore:
