@@ -173,10 +173,11 @@ class BucketObjectService:
 
     def _refuse_disorder(self) -> Callable[[ObjectInfo], BucketObject]:
         last = ""
+        bytewise = self._session.capabilities.byte_order
 
         def make(info: ObjectInfo) -> BucketObject:
             nonlocal last
-            if info.key <= last:
+            if info.key <= last and (bytewise or _in_units(info.key) <= _in_units(last)):
                 message = f"the listing has {info.key!r} behind {last!r}: a page came twice, or out of order"
                 raise ProviderInternalException(message, provider=self.provider.PROVIDER_ID, bucket=self.bucket.name)
             last = info.key
@@ -279,3 +280,8 @@ class BucketObjectService:
 
         with closing(run_parallel(upload, pairs, workers)) as results:
             return sorted(results, key=lambda obj: obj.name)
+
+
+def _in_units(key: str) -> bytes:
+    """Return what orders keys as services do that keep them in UTF-16."""
+    return key.encode("utf-16-be")

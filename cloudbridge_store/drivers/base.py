@@ -10,7 +10,8 @@ done once, above. What every driver MUST do:
 * Be safe to share between threads. After a fork the library connects anew. :meth:`Driver.connect` sends nothing.
 * Write atomically: readers see the old object or the new one, never a mix, and never a part of one.
 * Tell the service a digest of what it sends, where the service verifies one, and answer the digests it holds.
-* List in UTF-8 byte order of keys, at most ``limit`` items and prefixes; fewer, or none, with a token is fine.
+* List in UTF-8 byte order of keys (``byte_order`` of the capabilities has the one exception), at most ``limit`` items
+  and prefixes; fewer, or none, with a token is fine.
 * Store exactly the key it is given, or refuse it by :meth:`Driver.refuse_key`; never another.
 * Implement what its :class:`Capabilities` promise. Options beyond them are refused before the driver is called.
 

@@ -65,6 +65,9 @@ class Capabilities:
     list_uploads: bool = False
     locations: bool = False
     """A bucket's place can be chosen when it is created."""
+    byte_order: bool = True
+    """Listings are in UTF-8 byte order throughout. Otherwise each page is, but from page to page keys with characters
+    beyond U+FFFF may come before those with U+E000 to U+FFFF in the same place, as in UTF-16."""
     nested_keys: bool = True
     """``a`` and ``a/b`` can both exist."""
     shared: bool = True

@@ -121,6 +121,7 @@ def capabilities_of(service: Service) -> Capabilities:
         batch_delete=256,
         **_sharing(service),
         list_uploads=True,
+        byte_order=False,
         checksums=frozenset({"md5"}),
         max_page=5000,
         max_put=5000 * MiB,

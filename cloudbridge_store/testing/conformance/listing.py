@@ -75,6 +75,15 @@ class ListingSuite(StoreFixtures):
         pages = drain(lambda marker: bucket.objects.list(limit=3, marker=marker))
         assert [each.name for page in pages for each in page] == keys
 
+    def test_keys_beyond_the_basic_plane_are_all_listed(self, provider: CloudProvider, bucket: Bucket) -> None:
+        keys = sorted(f"a{each}" for each in ("!", "b", "\ue000", "\uff01", "\ufffd", "\U0001f4be", "\U0001f5c3"))
+        bucket.objects.upload_many(dict.fromkeys(keys, b""))
+        assert [each.name for each in bucket.objects] == keys
+        pages = drain(lambda marker: bucket.objects.list(limit=2, marker=marker))
+        listed = [each.name for page in pages for each in page]
+        assert sorted(listed) == keys
+        assert listed == keys or not provider.capabilities.byte_order
+
     @pytest.mark.parametrize("limit", [1, 2, 5, 13, 14, 15])
     def test_pages_are_exact(self, tree: Bucket, limit: int) -> None:
         pages = list(drain(lambda marker: tree.objects.list(limit=limit, marker=marker)))
