@@ -14,11 +14,13 @@ import pytest
 
 pytest.importorskip("boto3")
 
+from servers.memory import PEAK
+
 from cloudbridge_store import CloudProviderFactory, TransferConfig
 
 MiB = 2**20
-SENDER = """
-import hashlib, json, re, sys
+SENDER = f"""{PEAK}
+import hashlib, json, sys
 from cloudbridge_store import CloudProviderFactory
 
 provider = CloudProviderFactory().create_provider("aws", json.loads(sys.argv[1]))
@@ -27,8 +29,7 @@ if sys.argv[3] == "pipe":
     bucket.objects.create("pipe").upload(sys.stdin.buffer)
 else:
     bucket.objects.create("pieces").upload(iter(lambda: sys.stdin.buffer.read(100_000), b""))
-with open("/proc/self/status", encoding="ascii") as file:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1]) / 1024)
+print(peak())
 """
 
 

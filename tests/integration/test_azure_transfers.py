@@ -13,12 +13,13 @@ import pytest
 pytest.importorskip("azure.storage.blob")
 
 from servers.azure_harnesses import AzuriteHarness
+from servers.memory import PEAK
 
 from cloudbridge_store import TransferConfig
 
 MiB = 2**20
-MOVER = """
-import hashlib, json, re, sys
+MOVER = f"""{PEAK}
+import hashlib, json, sys
 from cloudbridge_store import CloudProviderFactory
 
 provider = CloudProviderFactory().create_provider("azure", json.loads(sys.argv[1]))
@@ -31,8 +32,7 @@ else:
         digest.update(piece)
     print(digest.hexdigest())
     obj.download_to_file(sys.argv[3])
-with open("/proc/self/status", encoding="ascii") as file:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1]) / 1024)
+print(peak())
 """
 SIZE = 1024
 """MiB."""

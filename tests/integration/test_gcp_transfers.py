@@ -14,31 +14,26 @@ import pytest
 pytest.importorskip("google.cloud.storage")
 
 from servers.gcs_harnesses import GcsHarness
+from servers.memory import PEAK
 
 from cloudbridge_store import TransferConfig
 from cloudbridge_store.errors import ObjectChangedError, ServiceUnavailableError
 
 MiB = 2**20
 CUT = TransferConfig(5 * MiB, 5 * MiB, 2)
-MEMORY = """
-import re
-def most_memory():
-    with open("/proc/self/status", encoding="ascii") as file:
-        return int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1]) / 1024
-"""
 SENDER = (
-    MEMORY
+    PEAK
     + """
 import json, sys
 from cloudbridge_store import CloudProviderFactory
 
 bucket = CloudProviderFactory().create_provider("gcp", json.loads(sys.argv[1])).storage.buckets.get(sys.argv[2])
 bucket.objects.create("pipe").upload(sys.stdin.buffer)
-print(most_memory())
+print(peak())
 """
 )
 THERE_AND_BACK = (
-    MEMORY
+    PEAK
     + """
 import json, sys
 from cloudbridge_store import CloudProviderFactory
@@ -46,7 +41,7 @@ from cloudbridge_store import CloudProviderFactory
 bucket = CloudProviderFactory().create_provider("gcp", json.loads(sys.argv[1])).storage.buckets.get(sys.argv[2])
 obj = bucket.objects.create("large").upload_from_file(sys.argv[3])
 obj.download_to_file(sys.argv[4])
-print(most_memory())
+print(peak())
 """
 )
 KILLED = """

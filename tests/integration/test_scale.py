@@ -8,14 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-PEAK = """
-import re
-def peak():
-    # Not ru_maxrss: on Linux that of the process which started this one counts too.
-    with open("/proc/self/status", encoding="ascii") as file:
-        return int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1]) / 1024
-"""
+from servers.memory import PEAK
 
 LARGE = """
 import json, sys

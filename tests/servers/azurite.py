@@ -15,6 +15,7 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import sys
 import time
 
@@ -71,8 +72,17 @@ def _make(directory):
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+    # npm trusts the authorities that Node.js brings; here those that this machine trusts count, too.
+    if authorities := _authorities():
+        os.environ.setdefault("NODE_EXTRA_CA_CERTS", authorities)
     # Programs of packages run at installation are not needed here, and nobody has read them.
     run("npm", "install", "--prefix", str(directory), "--ignore-scripts", *quiet, f"azurite@{VERSION}")
+
+
+def _authorities():
+    paths = ssl.get_default_verify_paths()
+    found = (os.environ.get("SSL_CERT_FILE"), paths.cafile, "/etc/ssl/certs/ca-certificates.crt")
+    return next((path for path in found if path and os.path.isfile(path)), None)
 
 
 def make_token(seconds=3600):

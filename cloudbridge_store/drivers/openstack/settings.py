@@ -154,6 +154,7 @@ _CAPABILITIES = Capabilities(
     batch_delete=1000,
     sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
     sign_options=frozenset({"content_disposition"}),
+    sign_content_type=False,
     sign_prefix=True,
     temp_url_key=True,
     # Swift has no limit. Ceph counts seconds with 32 bits.
@@ -183,6 +184,7 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
         content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
         versions=preset.versions,
+        switch_versions=preset.versions,
         # Of Cloud Files everybody reads by its CDN only.
         public_access=not preset.cdn,
         cdn=preset.cdn,
