@@ -103,7 +103,8 @@ _BY_REASON: Mapping[str, Meaning] = {
         meaning=Meaning(PermissionDeniedError, hint=_PAYER),
     ),
     **_all("authError", meaning=Meaning(CredentialsExpiredError, "auth", _WHO)),
-    **_all("UNAUTHENTICATED", "invalid_grant", "invalid_client", meaning=Meaning(AuthenticationError, hint=_WHO)),
+    **_all("UNAUTHENTICATED", meaning=Meaning(AuthenticationError, "auth", _WHO)),
+    **_all("invalid_grant", "invalid_client", meaning=Meaning(AuthenticationError, hint=_WHO)),
     **_all(
         "accountDisabled", "accessNotConfigured", "projectNotFound", "SERVICE_DISABLED", "AccountProblem", "NotSignedUp",
         "billingDisabled",
@@ -182,7 +183,7 @@ _BY_REASON: Mapping[str, Meaning] = {
 
 _BY_STATUS: Mapping[int, Meaning] = {
     304: Meaning(NotModifiedError),
-    401: Meaning(AuthenticationError, hint=_WHO),
+    401: Meaning(AuthenticationError, "auth", _WHO),
     403: Meaning(PermissionDeniedError, hint=_MAY),
     404: Meaning(NotFoundError),
     405: Meaning(UnsupportedOperationError),
@@ -198,22 +199,25 @@ _BY_STATUS: Mapping[int, Meaning] = {
     501: Meaning(UnsupportedOperationError),
 }
 
-# What an answer's text says more exactly than its reason; the first that fits counts.
+# What an answer's text says more exactly than its reason; the first that fits counts. The names of accounts, buckets and
+# objects stand in texts, and a word of theirs is none of the service's: patterns are whole phrases, or at the beginning.
 _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
     (status, re.compile(pattern, re.IGNORECASE), meaning)
     for status, pattern, meaning in (
-        (400, r"(md5|crc32c|hash|checksum).*(match|differ)", Meaning(IntegrityError, "always")),
-        (400, r"parse error|malformed multipart", Meaning(IntegrityError, "always")),
+        (400, r"^provided (md5|crc32c)\b.*match", Meaning(IntegrityError, "always")),
+        (400, r"^(parse error|malformed multipart)", Meaning(IntegrityError, "always")),
         (400, r"project( id)?\b.*(required|missing)|required parameter: project", Meaning(InvalidRequestError, hint=_PROJECT)),
         (400, r"requester pays", Meaning(PermissionDeniedError, hint=_PAYER)),
         (400, r"encrypted.*customer.supplied|customer.supplied encryption", Meaning(InvalidRequestError, hint=_KEY)),
-        (401, r"anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
-        (403, r"hold|retention", Meaning(LockedError, hint=_LOCKED)),
-        (403, r"rate.?limit", Meaning(ThrottledError, "always", _SLOWER)),
+        (401, r"^anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
+        (401, r"^(request had )?invalid (authentication )?credentials", Meaning(CredentialsExpiredError, "auth", _WHO)),
+        (403, r"^\S+ does not have \S+ access to ", Meaning(PermissionDeniedError, hint=_MAY)),
+        (403, r" is (under active|subject to) .*\b(hold|retention)\b", Meaning(LockedError, hint=_LOCKED)),
+        (403, r"rate limit exceeded", Meaning(ThrottledError, "always", _SLOWER)),
         (403, r"billing account|billing to be enabled", Meaning(PermissionDeniedError, hint=_BILLING)),
-        (404, r"soft.deleted", Meaning(ObjectNotFoundError, hint=_RESTORE)),
-        (404, r"bucket.*(does not exist|not found)|no such bucket", Meaning(BucketNotFoundError)),
-        (404, r"no such (object|upload)", Meaning(ObjectNotFoundError)),
+        (404, r"^no such (object|upload)", Meaning(ObjectNotFoundError)),
+        (404, r" is soft.deleted", Meaning(ObjectNotFoundError, hint=_RESTORE)),
+        (404, r"^(the specified bucket does not exist|bucket .*not found|no such bucket)", Meaning(BucketNotFoundError)),
         (409, r"not empty", Meaning(BucketNotEmptyError)),
         (409, r"already own|not available|already exists", Meaning(DuplicateResourceException)),
         (412, r"public access prevention|constraints/|organization polic", Meaning(PermissionDeniedError, hint=_POLICY)),
@@ -250,7 +254,8 @@ def classify(error: BaseException) -> Failure | None:
         if found is not None:
             return found
     if isinstance(error, auth.RefreshError):
-        return _classify_refresh(error)
+        lost = error.__cause__
+        return _classify_token_request(lost) if isinstance(lost, auth.TransportError) else _classify_refresh(error)
     for classes, meaning in _BY_CLASS:
         if isinstance(error, classes):
             return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
@@ -283,7 +288,7 @@ def _classify_refresh(error: auth.RefreshError) -> Failure:
     text = str(error.args[0]) if error.args else type(error).__name__
     if getattr(error, "retryable", False):
         return Failure(ServiceUnavailableError, "always", f"no token could be fetched: {text}")
-    if "iat" in text and "exp" in text:
+    if re.search(r"\biat and exp\b", text):
         return Failure(ClockSkewError, reason=text, hint=_CLOCK)
     return Failure(AuthenticationError, reason=f"no token could be fetched: {text}", hint=_WHO)
 

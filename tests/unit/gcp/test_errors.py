@@ -26,11 +26,15 @@ JSON = [
     (400, "userProjectMissing", "Bucket is a requester pays bucket", errors.PermissionDeniedError, "no"),
     (401, "authError", "Invalid Credentials", errors.CredentialsExpiredError, "auth"),
     (401, "required", "Login Required.", errors.AuthenticationError, "no"),
+    (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", errors.CredentialsExpiredError, "auth"),
+    (401, "UNAUTHENTICATED", "Request is missing a credential", errors.AuthenticationError, "auth"),
     (401, "required", "Anonymous caller does not have storage.objects.get access", errors.PermissionDeniedError, "no"),
     (403, "forbidden", "a@b does not have storage.objects.get access", errors.PermissionDeniedError, "no"),
     (403, "retentionPolicyNotMet", "Object is subject to a policy", errors.LockedError, "no"),
     (403, "forbidden", "Object 'b/o' is under active Temporary hold", errors.LockedError, "no"),
+    (403, "forbidden", "Object 'b/o' is subject to bucket's retention policy and cannot be", errors.LockedError, "no"),
     (403, "rateLimitExceeded", "slow down", errors.ThrottledError, "always"),
+    (403, "forbidden", "Rate Limit Exceeded", errors.ThrottledError, "always"),
     (403, "quotaExceeded", "too much", errors.QuotaExceededError, "no"),
     (403, "userProjectAccessDenied", "no", errors.PermissionDeniedError, "no"),
     (403, "forbidden", "The billing account for the owning project is disabled", errors.PermissionDeniedError, "no"),
@@ -58,6 +62,21 @@ JSON = [
     (503, "backendError", "oops", errors.ServiceUnavailableError, "idempotent"),
     (503, "rateLimitExceeded", "oops", errors.ThrottledError, "idempotent"),
     (504, "gatewayTimeout", "oops", errors.ServiceUnavailableError, "idempotent"),
+]  # fmt: skip
+# Names of accounts, buckets and keys stand in the texts, and may be any word.
+NAMES = [
+    (403, "forbidden", "retention-job@p.iam.gserviceaccount.com does not have storage.objects.get access to the "
+     "Google Cloud Storage object.", errors.PermissionDeniedError),
+    (403, "forbidden", "threshold@p.iam.gserviceaccount.com does not have storage.objects.list access to the Google "
+     "Cloud Storage bucket.", errors.PermissionDeniedError),
+    (403, "forbidden", "rate-limiter@p.iam.gserviceaccount.com does not have storage.objects.list access to the "
+     "Google Cloud Storage bucket.", errors.PermissionDeniedError),
+    (404, "notFound", "No such object: my-bucket/not found.html", errors.ObjectNotFoundError),
+    (404, "notFound", "No such object: b/the specified bucket does not exist", errors.ObjectNotFoundError),
+    (404, "notFound", "No such object: soft-deleted/a", errors.ObjectNotFoundError),
+    (400, "invalid", "Invalid bucket name: 'hash-match'", errors.InvalidRequestError),
+    (400, "customerEncryptionKeySha256IsInvalid", "The SHA256 hash of the encryption key does not match the key.",
+     errors.InvalidRequestError),
 ]  # fmt: skip
 XML = [
     (400, "BadDigest", errors.IntegrityError, "always"),
@@ -90,7 +109,7 @@ BARE = [
     (308, errors.ForeignAnswerError, "no"),
     (304, errors.NotModifiedError, "no"),
     (400, errors.ForeignAnswerError, "no"),
-    (401, errors.AuthenticationError, "no"),
+    (401, errors.AuthenticationError, "auth"),
     (403, errors.PermissionDeniedError, "no"),
     (404, errors.ForeignAnswerError, "no"),
     (405, errors.ForeignAnswerError, "no"),
@@ -125,6 +144,13 @@ def test_reasons_of_the_json_interface(status, reason, message, kind, retry):
     assert isinstance(error, sdk.GoogleAPICallError)
 
 
+@pytest.mark.parametrize(("status", "reason", "message", "kind"), NAMES)
+def test_names_in_a_text_do_not_say_what_it_means(status, reason, message, kind):
+    found = classify(refusal(in_json(status, reason, message)))
+    assert (found.error, found.retry) == (kind, "no")
+    assert "restored" not in found.hint
+
+
 @pytest.mark.parametrize(("status", "code", "kind", "retry"), XML)
 def test_codes_of_the_xml_interface(status, code, kind, retry):
     found = classify(refusal(in_xml(status, code)))
@@ -142,6 +168,14 @@ def test_text_alone_where_content_was_asked_for():
     answer = Answer(404, {"x-guploader-uploadid": "R1"}, b"No such object: b/o")
     found = classify(refusal(answer))
     assert (found.error, found.reason, found.request_id) == (errors.ObjectNotFoundError, "No such object: b/o", "R1")
+
+
+def test_a_token_that_is_refused_in_text_alone_can_be_renewed():
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, b"Invalid Credentials")))
+    assert (found.error, found.retry) == (errors.CredentialsExpiredError, "auth")
+    anonymous = b"Anonymous caller does not have storage.objects.get access to the Google Cloud Storage object."
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, anonymous)))
+    assert (found.error, found.retry) == (errors.PermissionDeniedError, "no")
 
 
 def test_what_an_answer_says_beside_its_error():
@@ -191,6 +225,7 @@ CONNECTION = [
     (auth.DefaultCredentialsError("none"), errors.AuthenticationError, "no"),
     (auth.RefreshError("invalid_grant: Invalid JWT Signature."), errors.AuthenticationError, "no"),
     (auth.RefreshError("Invalid JWT: check your iat and exp values"), errors.ClockSkewError, "no"),
+    (auth.RefreshError("initial account is expired"), errors.AuthenticationError, "no"),
     (auth.RefreshError("busy", retryable=True), errors.ServiceUnavailableError, "always"),
     (auth.MalformedError("x"), errors.AuthenticationError, "no"),
     (requests.exceptions.ConnectTimeout("x"), errors.OperationTimeoutError, "always"),
@@ -222,6 +257,16 @@ def test_a_token_that_could_not_be_asked_for_leaves_nothing_in_doubt():
     found = classify(outer)
     assert (found.error, found.retry) == (errors.OperationTimeoutError, "always")
     assert "token" in found.reason
+
+
+def test_a_metadata_server_that_does_not_answer_is_asked_again():
+    """google.auth says of it that the credentials could not be refreshed."""
+    lost = auth.TransportError("unreachable")
+    lost.__cause__ = wire.NewConnectionError(None, "refused")
+    outer = auth.RefreshError(lost)
+    outer.__cause__ = lost
+    found = classify(outer)
+    assert (found.error, found.retry) == (errors.ConnectionFailedError, "always")
 
 
 def everything_below(kind):
