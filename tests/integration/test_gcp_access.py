@@ -203,6 +203,10 @@ def test_a_token_that_was_revoked_is_renewed_once(harness, make, bucket):
     revoke(harness, token_of(provider))
     assert obj.upload(b"content").content() == b"content"
     assert [event.attempts for event in seen if event.operation == "put_object"] == [2]
+    # Where content is asked for, the service says so in text alone.
+    revoke(harness, token_of(provider))
+    assert obj.content() == b"content"
+    assert [event.attempts for event in seen if event.operation == "get_object"] == [1, 2]
 
 
 def test_a_token_that_is_revoked_within_an_upload_in_parts(harness, make, bucket):
@@ -394,6 +398,16 @@ def test_keys_of_the_key_management_are_named(harness, bucket):
     for name in ("a", "b", "c"):
         blob = bucket.provider.native.bucket(bucket.name).get_blob(name)
         assert blob.kms_key_name.startswith(harness.kms_key)
+
+
+def test_an_object_in_another_storage_class_is_encrypted_with_the_same_key(harness, bucket):
+    native = bucket.provider.native.bucket(bucket.name)
+    obj = bucket.objects.create("a").upload(b"1", encryption=Encryption.kms(harness.kms_key))
+    before = native.get_blob("a").kms_key_name
+    obj.set_storage_class("NEARLINE")
+    blob = native.get_blob("a")
+    assert (blob.storage_class, blob.kms_key_name) == ("NEARLINE", before)
+    assert before.startswith(f"{harness.kms_key}/cryptoKeyVersions/")
 
 
 def test_many_versions_of_one_key_come_newest_first_over_pages(bucket):

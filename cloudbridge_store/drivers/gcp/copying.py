@@ -63,7 +63,7 @@ def _choosing(source: ReadOptions) -> dict[str, str | None]:
 
 
 def _described(service: Service, bucket: str, key: str, source: ReadOptions) -> dict[str, Any]:
-    query = {"generation": version_of(source.version), "fields": DESCRIBED_FIELDS}
+    query = {"generation": version_of(source.version), "fields": f"{DESCRIBED_FIELDS},kmsKeyName"}
     return service.ask("GET", object_path(bucket, key), query, headers=unlocking(source.customer_key))
 
 
@@ -81,7 +81,7 @@ def _rewrite(
 
 
 def set_storage_class(service: Service, bucket: str, key: str, name: str) -> None:
-    """Move an object to another storage class; all else stays, but for its ETag.
+    """Move an object to another storage class; all else stays, but for its ETag, and for an access list of its own.
 
     The service writes it anew where it is, so that it has another generation afterwards. What others stored in the
     meantime stays: the rewriting is bound to what was there.
@@ -91,6 +91,13 @@ def set_storage_class(service: Service, bucket: str, key: str, name: str) -> Non
     found = _described(service, bucket, key, READ_ALL)
     generation = str(required(found, "generation"))
     document = {each: found[each] for each in _COPIED if each in found} | {"storageClass": name}
-    query = {"ifSourceGenerationMatch": generation, "ifGenerationMatch": generation}
+    # The key it is encrypted with would not come along: it would get the bucket's default one. The service names a
+    # version of it, and takes the key alone.
+    encrypted, _, _ = str(found.get("kmsKeyName") or "").partition("/cryptoKeyVersions/")
+    query = {
+        "ifSourceGenerationMatch": generation,
+        "ifGenerationMatch": generation,
+        "destinationKmsKeyName": encrypted or None,
+    }
     path = f"{object_path(bucket, key)}/rewriteTo{object_path(bucket, key)}"
     _rewrite(service, path, query, document, {})
