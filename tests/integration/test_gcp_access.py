@@ -284,8 +284,9 @@ def test_an_account_that_may_not_sign_for_another(harness, make, bucket):
     provider = make(file=None, gcp_access_token=token, gcp_service_account_email=email)
     obj = bucket.sibling(bucket.name).objects.create("a")
     obj.bucket._owner = provider
-    with pytest.raises(PermissionDeniedError, match="signBlob"):
+    with pytest.raises(PermissionDeniedError, match="signBlob") as caught:
         obj.generate_url(60)
+    assert "serviceAccountTokenCreator" in caught.value.hint
 
 
 def test_nothing_to_sign_with(make, bucket):

@@ -69,8 +69,9 @@ _PAYER = "The bucket's requester pays: name who does as the quota project of the
 _POLICY = (
     "A policy of the organization or the bucket's public access prevention forbids it; its administrator may lift it"
 )
+_SIGN = "Grant the caller roles/iam.serviceAccountTokenCreator on the account that is to sign"
 _CLOCK = "This machine's clock differs from the service's: set it right"
-_BILLING = "Check that the project exists, has billing, and has the Cloud Storage API switched on"
+_BILLING = "Check that the project exists, has billing, and has the API in question switched on"
 _PROJECT = "Give gcp_project_name"
 _SLOWER = "Fewer than one change a second of an object, or of a bucket's settings, is what the service takes"
 _RESTORE = "It was deleted, and can be restored while the bucket's soft delete policy keeps it"
@@ -213,6 +214,8 @@ _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
         (401, r"^(request had )?invalid (authentication )?credentials", Meaning(CredentialsExpiredError, "auth", _WHO)),
         (403, r"^\S+ does not have \S+ access to ", Meaning(PermissionDeniedError, hint=_MAY)),
         (403, r" is (under active|subject to) .*\b(hold|retention)\b", Meaning(LockedError, hint=_LOCKED)),
+        (403, r"^permission 'iam\.serviceAccounts\.", Meaning(PermissionDeniedError, hint=_SIGN)),
+        (403, r" has not been used in project ", Meaning(PermissionDeniedError, hint=_BILLING)),
         (403, r"rate limit exceeded", Meaning(ThrottledError, "always", _SLOWER)),
         (403, r"billing account|billing to be enabled", Meaning(PermissionDeniedError, hint=_BILLING)),
         (404, r"^no such (object|upload)", Meaning(ObjectNotFoundError)),
