@@ -6,6 +6,7 @@ import json
 import os
 from email import message_from_bytes
 from email.policy import HTTP
+from urllib.parse import parse_qs, quote
 
 import google_crc32c
 import pytest
@@ -240,6 +241,44 @@ def test_an_upload_whose_answer_does_not_name_the_generation_is_looked_at(talk):
     assert script.asked[1].method == "GET"
 
 
+def test_an_answer_that_was_kept_waiting_by_blanks(talk):
+    """The service may send some while it puts the object together, so that nobody takes the connection for dead."""
+    finished = (
+        200,
+        {"x-goog-generation": "17"},
+        b" \n \n<?xml version='1.0'?><CompleteMultipartUploadResult></CompleteMultipartUploadResult>",
+    )
+    driver, _ = talk(lambda asked: finished)
+    assert driver.finish_upload("some-bucket", "a", "u", [Part(1, "e1", 1)], PutOptions()).etag == "17"
+
+
+@pytest.mark.parametrize("key", ["a", "a\0b", "a/ü "])
+def test_the_next_page_of_uploads_begins_behind_the_last_of_this_one(talk, key):
+    entry = f"<Upload><Key>{quote(key)}</Key><UploadId>u/1</UploadId></Upload>"
+    page = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{entry}</ListMultipartUploadsResult>"
+    driver, script = talk(lambda asked: (200, {}, page.encode()))
+    found = driver.list_uploads("some-bucket", limit=1)
+    assert [each.key for each in found.items] == [key]
+    driver.list_uploads("some-bucket", limit=1, token=found.token)
+    asked = parse_qs(script.asked[1].path.partition("?")[2])
+    assert (asked["key-marker"], asked["upload-id-marker"]) == ([key], ["u/1"])
+
+
+@pytest.mark.parametrize("name", ["name", "bucket", "crc32c", "generation", "kmsKeyName", "predefinedAcl", "userProject"])
+def test_what_is_no_part_of_a_description_is_no_extra(talk, name):
+    """The service would store another object, or leave it out without a word."""
+    driver, script = talk(lambda asked: STORED)
+    options = PutOptions(extra={name: "x", "customTime": "2030-01-02T03:04:05Z"})
+    for call in (
+        lambda: driver.put_object("some-bucket", "a", BytesBody(b""), options),
+        lambda: driver.copy_object("some-bucket", "a", "some-bucket", "b", options),
+        lambda: driver.start_upload("some-bucket", "a", options),
+    ):
+        with pytest.raises(errors.UnsupportedOperationError, match=name):
+            call()
+    assert script.asked == []
+
+
 def test_a_part_that_is_stored_without_a_name(talk):
     driver, _ = talk(lambda asked: (200, {}, b""))
     with pytest.raises(errors.ForeignAnswerError, match="ETag"):
@@ -372,6 +411,17 @@ def test_requests_go_by_the_proxy(serve, connect):
     provider = connect(**config, proxies={"http": script.url})
     assert provider.storage.buckets.get("some-bucket").name == "some-bucket"
     assert script.asked[0].path.startswith("http://storage.example.org/storage/v1/b/some-bucket?")
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_is_told_the_name_and_the_password_as_they_are(serve, connect, scheme):
+    script = serve(lambda asked: document({"name": "some-bucket"}))
+    config = {"gcp_access_token": "t", "gcp_endpoint_url": "http://storage.example.org", "allow_http": True}
+    place = script.url.removeprefix("http://")
+    provider = connect(**config, proxies={"http": f"{scheme}who:p%40ss%2Fword@{place}"})
+    assert provider.storage.buckets.get("some-bucket").name == "some-bucket"
+    said = script.asked[0].headers["proxy-authorization"].removeprefix("Basic ")
+    assert base64.b64decode(said) == b"who:p@ss/word"
 
 
 def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, connect, monkeypatch):
