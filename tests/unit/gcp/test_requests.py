@@ -1,9 +1,11 @@
 """What is on the wire, and what is made of answers that no fake gives."""
 
 import base64
+import errno
 import gzip
 import json
 import os
+import re
 from email import message_from_bytes
 from email.policy import HTTP
 from urllib.parse import parse_qs, quote
@@ -12,7 +14,7 @@ import google_crc32c
 import pytest
 
 from cloudbridge_store import Encryption, errors
-from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.core.source import BytesBody, LocalFile
 from cloudbridge_store.drivers.base import Part, PutOptions, ReadOptions
 
 JSON = {"Content-Type": "application/json"}
@@ -65,6 +67,27 @@ def test_bodies_of_every_size_arrive_whole(talk, size):
     driver.put_object("some-bucket", "a", BytesBody(data), PutOptions())
     assert data in script.asked[0].body
     assert script.asked[0].body.endswith(b"--\r\n")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_not_the_connections_fault(talk, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(2**20))
+    driver, _ = talk(lambda asked: STORED)
+    read = os.preadv
+    left = [5]  # for the digest, and for the first piece that is sent
+
+    def preadv(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(*arguments)
+
+    with LocalFile(path) as file:
+        body = file.body()
+        monkeypatch.setattr(os, "preadv", preadv)
+        with pytest.raises(errors.LocalIOError, match=re.escape(str(path))) as caught:
+            driver.put_object("some-bucket", "a", body, PutOptions())
+    assert (caught.value.errno, left) == (errno.EIO, [-1])
 
 
 def test_create_never_replace(talk):
