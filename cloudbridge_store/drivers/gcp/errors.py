@@ -70,6 +70,8 @@ _POLICY = (
     "A policy of the organization or the bucket's public access prevention forbids it; its administrator may lift it"
 )
 _SIGN = "Grant the caller roles/iam.serviceAccountTokenCreator on the account that is to sign"
+_WHERE = "Check gcp_endpoint_url, and proxies or the environment's HTTPS_PROXY"
+_PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
 _CLOCK = "This machine's clock differs from the service's: set it right"
 _BILLING = "Check that the project exists, has billing, and has the API in question switched on"
 _PROJECT = "Give gcp_project_name"
@@ -237,10 +239,11 @@ _NO_TLS = "The server does not speak TLS there: check the port, or whether it is
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
     ((auth.DefaultCredentialsError,), Meaning(AuthenticationError, hint=_DEFAULT)),
     ((auth.GoogleAuthError,), Meaning(AuthenticationError, hint=_WHO)),
-    ((wire.NewConnectionError, wire.ProxyError), Meaning(ConnectionFailedError, "always")),
+    ((wire.ProxyError,), Meaning(ConnectionFailedError, "always", _PROXY)),
+    ((wire.NewConnectionError,), Meaning(ConnectionFailedError, "always", _WHERE)),
     ((wire.ConnectTimeoutError,), Meaning(OperationTimeoutError, "always")),
     ((wire.TimeoutError, TimeoutError), Meaning(OperationTimeoutError, "idempotent")),
-    ((wire.LocationValueError,), Meaning(InvalidRequestError, hint="Check gcp_endpoint_url")),
+    ((wire.LocationValueError,), Meaning(InvalidRequestError, hint=_WHERE)),
     (
         (wire.HTTPError, ConnectionError, ssl.SSLError, http.client.HTTPException),
         Meaning(ConnectionFailedError, "idempotent"),

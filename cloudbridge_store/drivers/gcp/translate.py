@@ -165,7 +165,20 @@ def describing(options: PutOptions) -> dict[str, Any]:
     if unknown:
         hint = f"It takes {', '.join(sorted(_MORE_FIELDS))}"
         raise UnsupportedOperationError(f"extra cannot set {', '.join(unknown)}", hint=hint)
-    return {**found, **options.extra}
+    return {**found, **_more(options)}
+
+
+def _more(options: PutOptions) -> dict[str, Any]:
+    """Return what ``extra`` holds, times as the service has them."""
+    return {name: _time_text(name, value) for name, value in options.extra.items() if value is not None}
+
+
+def _time_text(name: str, value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise InvalidRequestError(f"the time {value} of {name} has no time zone")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def describing_headers(options: PutOptions) -> dict[str, str]:
@@ -184,7 +197,7 @@ def describing_headers(options: PutOptions) -> dict[str, str]:
     unknown = sorted(options.extra.keys() - _EXTRA_HEADERS.keys())
     if unknown:
         raise UnsupportedOperationError(f"an upload in parts cannot set {', '.join(unknown)}")
-    found.update({_EXTRA_HEADERS[name]: str(value) for name, value in options.extra.items()})
+    found.update({_EXTRA_HEADERS[name]: str(value) for name, value in _more(options).items()})
     return {**found, **unlocking(options.customer_key)}
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.policy import HTTP
 from urllib.parse import parse_qs, quote
@@ -384,6 +385,20 @@ def test_a_listing_begins_behind_a_name_and_asks_for_little(talk):
     assert "fields=" in script.asked[0].path
 
 
+def test_what_has_a_time_and_what_has_no_value_in_extra(talk):
+    driver, script = talk(lambda asked: STORED)
+    moment = datetime(2030, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    options = PutOptions("x/y", extra={"customTime": moment, "contentType": None})
+    driver.put_object("some-bucket", "a", BytesBody(b""), options)
+    assert b'"customTime": "2030-01-02T03:04:05Z"' in script.asked[0].body
+    assert script.asked[0].body.count(b"x/y") == 2
+    with pytest.raises(errors.ForeignAnswerError):
+        driver.start_upload("some-bucket", "a", PutOptions(extra={"customTime": moment}))
+    assert script.asked[1].headers["x-goog-custom-time"] == "2030-01-02T03:04:05Z"
+    with pytest.raises(errors.InvalidRequestError, match="time zone"):
+        driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(extra={"customTime": datetime(2030, 1, 2)}))
+
+
 def test_a_token_of_another_listing(talk):
     driver, _ = talk(lambda asked: document({}))
     for token in ("x", "[]", "[1]", '["a", "b"]'):
@@ -459,8 +474,9 @@ def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, conne
 
 
 def test_connections_are_used_again(talk):
-    driver, script = talk(answering(document(RESOURCE), content(), STORED, document(RESOURCE)))
+    driver, script = talk(answering(document(RESOURCE), content(b""), content(), STORED, document(RESOURCE)))
     driver.head_object("some-bucket", "a")
+    driver.get_object("some-bucket", "empty", ReadOptions()).stream.close()
     stream = driver.get_object("some-bucket", "a", ReadOptions()).stream
     assert stream.read(10) == b"abc"
     driver.put_object("some-bucket", "a", BytesBody(b"1"), PutOptions())
