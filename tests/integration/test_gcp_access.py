@@ -379,6 +379,17 @@ def test_fields_of_the_service_of_which_the_library_knows_nothing(bucket):
         obj.create_multipart_upload(extra={"eventBasedHold": True})
 
 
+def test_contexts_come_along(bucket):
+    given = {"custom": {"team": {"value": "ü"}, "kind": {"value": "report"}}}
+    obj = bucket.objects.create("a").upload(b"1", extra={"contexts": given})
+    obj.copy_to(bucket, "b")
+    obj.set_storage_class("NEARLINE")
+    native = bucket.provider.native
+    for name in ("a", "b"):
+        found = native._get_resource(f"/b/{bucket.name}/o/{name}")["contexts"]["custom"]
+        assert {each: what["value"] for each, what in found.items()} == {"team": "ü", "kind": "report"}
+
+
 def test_metadata_of_uploads_in_parts_is_any_text(bucket):
     given = {"plain": "a", "unicode": "Zürich 東京 🗃", "spaces": " x  y ", "empty": "", "word": "=?utf-8?q?=C3=A4?="}
     with bucket.objects.create("a").create_multipart_upload(metadata=given) as upload:

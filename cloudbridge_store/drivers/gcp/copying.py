@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cloudbridge_store.drivers.base import READ_ALL, PutOptions, ReadOptions, Stored
@@ -52,7 +53,7 @@ def copy(
         # What is described is what is copied.
         query = {"ifSourceGenerationMatch": matching(source.if_match) or str(required(found, "generation"))}
     headers.update(unlocking(source.customer_key))
-    return _rewrite(service, path, query, {name: found[name] for name in _COPIED if name in found}, headers)
+    return _rewrite(service, path, query, _coming_along(found), headers)
 
 
 def _choosing(source: ReadOptions) -> dict[str, str | None]:
@@ -63,8 +64,17 @@ def _choosing(source: ReadOptions) -> dict[str, str | None]:
 
 
 def _described(service: Service, bucket: str, key: str, source: ReadOptions) -> dict[str, Any]:
-    query = {"generation": version_of(source.version), "fields": f"{DESCRIBED_FIELDS},kmsKeyName"}
+    query = {"generation": version_of(source.version), "fields": f"{DESCRIBED_FIELDS},contexts,kmsKeyName"}
     return service.ask("GET", object_path(bucket, key), query, headers=unlocking(source.customer_key))
+
+
+def _coming_along(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what describes an object, as a request may say it."""
+    document = {name: found[name] for name in _COPIED if name in found}
+    if custom := (found.get("contexts") or {}).get("custom"):
+        # The service notes by itself when each was made.
+        document["contexts"] = {"custom": {name: {"value": each.get("value")} for name, each in custom.items()}}
+    return document
 
 
 def _rewrite(
@@ -90,7 +100,7 @@ def set_storage_class(service: Service, bucket: str, key: str, name: str) -> Non
     """
     found = _described(service, bucket, key, READ_ALL)
     generation = str(required(found, "generation"))
-    document = {each: found[each] for each in _COPIED if each in found} | {"storageClass": name}
+    document = _coming_along(found) | {"storageClass": name}
     # The key it is encrypted with would not come along: it would get the bucket's default one. The service names a
     # version of it, and takes the key alone.
     encrypted, _, _ = str(found.get("kmsKeyName") or "").partition("/cryptoKeyVersions/")
