@@ -71,6 +71,10 @@ _POLICY = (
 )
 _SIGN = "Grant the caller roles/iam.serviceAccountTokenCreator on the account that is to sign"
 _WHERE = "Check gcp_endpoint_url, and proxies or the environment's HTTPS_PROXY"
+_TOKENS = (
+    "The address that gives out tokens has to be reached: the credentials' token_uri or token_url, or the machine's "
+    "metadata server; check proxies too"
+)
 _PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
 _CLOCK = "This machine's clock differs from the service's: set it right"
 _BILLING = "Check that the project exists, has billing, and has the API in question switched on"
@@ -287,7 +291,8 @@ def _classify_token_request(error: auth.TransportError) -> Failure:
     if below is None:
         return Failure(ConnectionFailedError, "always", _reason(error), hint=_DEFAULT)
     retry: Retry = "always" if below.retry == "idempotent" else below.retry
-    return Failure(below.error, retry, f"no token could be fetched: {below.reason}", hint=below.hint or _WHO)
+    hint = _TOKENS if below.hint in ("", _WHERE) else below.hint
+    return Failure(below.error, retry, f"no token could be fetched: {below.reason}", hint=hint)
 
 
 def _classify_refresh(error: auth.RefreshError) -> Failure:

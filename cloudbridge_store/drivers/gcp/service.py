@@ -96,7 +96,7 @@ class Service:
 
     def project(self) -> str:
         """Return the project, for what needs one. :raises InvalidRequestError: nothing names one."""
-        found = self.identity.project
+        found = self.identity.find_project()
         if not found:
             hint = "Give gcp_project_name, or set GOOGLE_CLOUD_PROJECT"
             raise InvalidRequestError(

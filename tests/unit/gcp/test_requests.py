@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 
 import google_crc32c
 import pytest
+from google.oauth2.credentials import Credentials
 
 from cloudbridge_store import Encryption, errors
 from cloudbridge_store.core.source import BytesBody, LocalFile
@@ -288,7 +289,9 @@ def test_the_next_page_of_uploads_begins_behind_the_last_of_this_one(talk, key):
     assert (asked["key-marker"], asked["upload-id-marker"]) == ([key], ["u/1"])
 
 
-@pytest.mark.parametrize("name", ["name", "bucket", "crc32c", "generation", "kmsKeyName", "predefinedAcl", "userProject"])
+@pytest.mark.parametrize(
+    "name", ["name", "bucket", "crc32c", "generation", "kmsKeyName", "predefinedAcl", "userProject"]
+)
 def test_what_is_no_part_of_a_description_is_no_extra(talk, name):
     """The service would store another object, or leave it out without a word."""
     driver, script = talk(lambda asked: STORED)
@@ -471,6 +474,70 @@ def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, conne
     provider = connect(gcp_access_token="t", gcp_endpoint_url="http://storage.example.org", allow_http=True)
     provider.storage.buckets.get("some-bucket")
     assert (len(own.asked), len(script.asked)) == (1, 1)
+
+
+def test_a_workload_of_elsewhere_is_known_by_the_token_it_has_there(serve, connect, tmp_path):
+    """The token is exchanged at Google's token service, and what comes of that for the token of a service account."""
+    (tmp_path / "subject").write_text("their-token")
+
+    def answer(asked):
+        if asked.path == "/sts":
+            return document({"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"})
+        if asked.path.endswith(":generateAccessToken"):
+            return document({"accessToken": "impersonated", "expireTime": "2999-01-01T00:00:00Z"})
+        if asked.path == "/projects/1":
+            return document({"projectId": "their-project"})
+        if asked.path.endswith(":signBlob?alt=json"):
+            return document({"signedBlob": base64.b64encode(b"signed").decode()})
+        return document({"name": "some-bucket"})
+
+    script = serve(answer)
+    account = "/v1/projects/-/serviceAccounts/who@p.iam.gserviceaccount.com"
+    info = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/p",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{script.url}/sts",
+        "service_account_impersonation_url": f"{script.url}{account}:generateAccessToken",
+        "credential_source": {"file": str(tmp_path / "subject")},
+    }
+    provider = connect(gcp_service_creds_dict=info, gcp_endpoint_url=script.url, gcp_iam_endpoint_url=script.url)
+    bucket = provider.storage.buckets.get("some-bucket")
+    assert bucket.objects.create("a").generate_url(60).endswith(f"X-Goog-Signature={b'signed'.hex()}")
+    exchanged, impersonated, asked, signed = script.asked
+    assert parse_qs(exchanged.body.decode())["subject_token"] == ["their-token"]
+    assert impersonated.headers["authorization"] == "Bearer federated"
+    assert "devstorage.full_control" in impersonated.body.decode()
+    assert asked.headers["authorization"] == signed.headers["authorization"] == "Bearer impersonated"
+    assert signed.path == f"{account}:signBlob?alt=json"
+    # Where a project is needed it is asked for, once.
+    theirs = provider.native._credentials
+    theirs._cloud_resource_manager_url = f"{script.url}/projects/"
+    for _ in range(2):
+        provider.storage.buckets.list()
+    assert [each.path.partition("?")[0] for each in script.asked[4:]] == ["/projects/1", *["/storage/v1/b"] * 2]
+    assert "project=their-project" in script.asked[-1].path
+
+
+def test_a_users_own_credentials_are_refreshed(serve, connect):
+    def answer(asked):
+        if asked.path == "/token":
+            return document({"access_token": "fresh", "expires_in": 3600})
+        return document({"name": "some-bucket"})
+
+    script = serve(answer)
+    file = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    assert connect(gcp_service_creds_dict=file).native._credentials.scopes is None  # those that the user agreed to
+    own = Credentials(
+        None, "r", token_uri=f"{script.url}/token", client_id="c", client_secret="s", quota_project_id="payer"
+    )
+    provider = connect(gcp_credentials_obj=own, gcp_endpoint_url=script.url)
+    provider.storage.buckets.get("some-bucket")
+    exchanged, asked = script.asked
+    assert parse_qs(exchanged.body.decode())["refresh_token"] == ["r"]
+    assert asked.headers["authorization"] == "Bearer fresh"
+    # Who pays where the requester does.
+    assert asked.headers["x-goog-user-project"] == "payer"
 
 
 def test_connections_are_used_again(talk):
