@@ -206,8 +206,8 @@ _BY_STATUS: Mapping[int, Meaning] = {
     501: Meaning(UnsupportedOperationError),
 }
 
-# What an answer's text says more exactly than its reason; the first that fits counts. The names of accounts, buckets and
-# objects stand in texts, and a word of theirs is none of the service's: patterns are whole phrases, or at the beginning.
+# What an answer's text says more exactly than its reason; the first that fits counts. The names of accounts, buckets
+# and objects stand in texts, and a word of theirs is none of the service's: patterns are phrases, or begin the text.
 _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
     (status, re.compile(pattern, re.IGNORECASE), meaning)
     for status, pattern, meaning in (

@@ -64,13 +64,11 @@ JSON = [
     (504, "gatewayTimeout", "oops", errors.ServiceUnavailableError, "idempotent"),
 ]  # fmt: skip
 # Names of accounts, buckets and keys stand in the texts, and may be any word.
+_TO = "does not have storage.objects.list access to the Google Cloud Storage bucket."
 NAMES = [
-    (403, "forbidden", "retention-job@p.iam.gserviceaccount.com does not have storage.objects.get access to the "
-     "Google Cloud Storage object.", errors.PermissionDeniedError),
-    (403, "forbidden", "threshold@p.iam.gserviceaccount.com does not have storage.objects.list access to the Google "
-     "Cloud Storage bucket.", errors.PermissionDeniedError),
-    (403, "forbidden", "rate-limiter@p.iam.gserviceaccount.com does not have storage.objects.list access to the "
-     "Google Cloud Storage bucket.", errors.PermissionDeniedError),
+    (403, "forbidden", f"retention-job@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
+    (403, "forbidden", f"threshold@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
+    (403, "forbidden", f"rate-limiter@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
     (404, "notFound", "No such object: my-bucket/not found.html", errors.ObjectNotFoundError),
     (404, "notFound", "No such object: b/the specified bucket does not exist", errors.ObjectNotFoundError),
     (404, "notFound", "No such object: soft-deleted/a", errors.ObjectNotFoundError),

@@ -398,8 +398,9 @@ def test_what_has_a_time_and_what_has_no_value_in_extra(talk):
     with pytest.raises(errors.ForeignAnswerError):
         driver.start_upload("some-bucket", "a", PutOptions(extra={"customTime": moment}))
     assert script.asked[1].headers["x-goog-custom-time"] == "2030-01-02T03:04:05Z"
+    naive = moment.replace(tzinfo=None)
     with pytest.raises(errors.InvalidRequestError, match="time zone"):
-        driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(extra={"customTime": datetime(2030, 1, 2)}))
+        driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(extra={"customTime": naive}))
 
 
 def test_a_token_of_another_listing(talk):
