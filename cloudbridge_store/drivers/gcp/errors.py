@@ -273,7 +273,9 @@ def classify(error: BaseException) -> Failure | None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).removesuffix(".") or type(error).__name__
+    # google.auth keeps what went wrong below beside its own words.
+    said = error.args if isinstance(error, auth.GoogleAuthError) else (error,)
+    return ": ".join(str(each).removesuffix(".") for each in said) or type(error).__name__
 
 
 def _classify_tls(error: BaseException) -> Failure | None:
@@ -296,7 +298,8 @@ def _classify_token_request(error: auth.TransportError) -> Failure:
 
 
 def _classify_refresh(error: auth.RefreshError) -> Failure:
-    text = str(error.args[0]) if error.args else type(error).__name__
+    # What stands behind it is an answer, which can hold a token.
+    text = str(error.args[0]).removesuffix(".") if error.args else type(error).__name__
     if getattr(error, "retryable", False):
         return Failure(ServiceUnavailableError, "always", f"no token could be fetched: {text}")
     if re.search(r"\biat and exp\b", text):
