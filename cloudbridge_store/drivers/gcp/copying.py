@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from cloudbridge_store.drivers.base import READ_ALL, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.gcp.answers import required
+from cloudbridge_store.drivers.gcp.errors import classify, failure_of
 from cloudbridge_store.drivers.gcp.service import Service, object_path
 from cloudbridge_store.drivers.gcp.translate import (
     DESCRIBED_FIELDS,
@@ -20,6 +22,7 @@ from cloudbridge_store.drivers.gcp.translate import (
     unlocking,
     version_of,
 )
+from cloudbridge_store.errors import InvalidRequestError
 
 _COPIED = (
     "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime", "metadata",
@@ -80,14 +83,29 @@ def _coming_along(found: Mapping[str, Any]) -> dict[str, Any]:
 def _rewrite(
     service: Service, path: str, query: dict[str, Any], document: dict[str, Any], headers: dict[str, str]
 ) -> Stored:
+    """Copy, call by call. One that broke off goes on where it was, also when it is asked for again much later."""
     asked = {**query, "fields": f"done,rewriteToken,resource({STORED_FIELDS})"}
     # Each request has to be the same but for the token.
-    token: str | None = None
+    same = json.dumps([path, asked, document], sort_keys=True)
+    token = old = service.rewrites.pop(same, None)
     while True:
-        found = service.ask("POST", path, {**asked, "rewriteToken": token}, document=document, headers=headers)
+        try:
+            found = service.ask("POST", path, {**asked, "rewriteToken": token}, document=document, headers=headers)
+        except Exception as error:
+            if token is not None and token == old and failure_of(error) is InvalidRequestError:
+                token = None  # the service keeps none for longer than a week
+                continue
+            if token is not None and _passes(error):
+                service.rewrites[same] = token
+            raise
         if required(found, "done"):
             return stored(required(found, "resource"))
         token = str(required(found, "rewriteToken"))
+
+
+def _passes(error: Exception) -> bool:
+    failure = classify(error)
+    return failure is not None and failure.retry != "no"
 
 
 def set_storage_class(service: Service, bucket: str, key: str, name: str) -> None:

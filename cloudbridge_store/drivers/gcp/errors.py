@@ -369,7 +369,8 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
     for code, pattern, meaning in _BY_TEXT:
         if code == status and pattern.search(text):
             return meaning
-    if status == HTTPStatus.UNAUTHORIZED and reason == "required":
+    # A new token is for the service: who does not say that it is would be refused with any.
+    if status == HTTPStatus.UNAUTHORIZED and (reason == "required" or not named):
         return Meaning(AuthenticationError, hint=_WHO)
     if reason in _BY_REASON:
         found = _BY_REASON[reason]

@@ -39,6 +39,8 @@ class Service:
         universe = self.identity.universe
         self.endpoint = choose_endpoint(config, settings, universe)
         self.iam_endpoint = choose_iam_endpoint(config, settings, universe)
+        self.rewrites: dict[str, str] = {}
+        """Tokens of copies that broke off, by what they were asked for."""
         self._client: Any = None
         self._lock = threading.Lock()
 

@@ -84,7 +84,7 @@ def test_an_address_is_written_as_clients_write_it(connect, url, same):
 
 
 def test_what_is_wrong_with_credentials_is_said_in_words(connect):
-    with pytest.raises(AuthenticationError, match="missing fields .*refresh_token") as caught:
+    with pytest.raises(AuthenticationError, match=r"missing fields .*refresh_token") as caught:
         connect(gcp_service_creds_dict={"type": "authorized_user"}).storage.buckets.get("some-bucket")
     assert "ValueError" not in str(caught.value)
 

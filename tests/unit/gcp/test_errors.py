@@ -107,7 +107,7 @@ BARE = [
     (308, errors.ForeignAnswerError, "no"),
     (304, errors.NotModifiedError, "no"),
     (400, errors.ForeignAnswerError, "no"),
-    (401, errors.AuthenticationError, "auth"),
+    (401, errors.AuthenticationError, "no"),
     (403, errors.PermissionDeniedError, "no"),
     (404, errors.ForeignAnswerError, "no"),
     (405, errors.ForeignAnswerError, "no"),
@@ -171,6 +171,8 @@ def test_text_alone_where_content_was_asked_for():
 def test_a_token_that_is_refused_in_text_alone_can_be_renewed():
     found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, b"Invalid Credentials")))
     assert (found.error, found.retry) == (errors.CredentialsExpiredError, "auth")
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, b"")))
+    assert (found.error, found.retry) == (errors.AuthenticationError, "auth")
     anonymous = b"Anonymous caller does not have storage.objects.get access to the Google Cloud Storage object."
     found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, anonymous)))
     assert (found.error, found.retry) == (errors.PermissionDeniedError, "no")

@@ -328,6 +328,36 @@ def test_a_copy_goes_on_by_its_token(talk):
     assert {asked.body for asked in script.asked} == {b'{"contentType": "x/y"}'}
 
 
+def test_a_copy_that_broke_off_goes_on_where_it_was(talk):
+    busy = document({"error": {"code": 503, "message": "busy"}}, 503)
+    over = document({"error": {"code": 400, "message": "Invalid argument.", "errors": [{"reason": "invalid"}]}}, 400)
+    more, last = document({"done": False, "rewriteToken": "t1"}), document({"done": True, "resource": RESOURCE})
+    driver, script = talk(answering(more, busy, last, last, more, busy, over, last))
+
+    def copy():
+        return driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions("x/y"), source=ReadOptions())
+
+    with pytest.raises(Exception, match="busy"):
+        copy()
+    assert copy().etag == copy().etag == "17"
+    with pytest.raises(Exception, match="busy"):
+        copy()
+    assert copy().etag == "17"
+    tokens = [parse_qs(asked.path.partition("?")[2]).get("rewriteToken") for asked in script.asked]
+    # What was done is done, and what the service keeps no more begins again.
+    assert tokens == [None, ["t1"], ["t1"], None, None, ["t1"], ["t1"], None]
+
+
+def test_a_copy_that_is_refused_on_its_way_is_over(talk):
+    more = document({"done": False, "rewriteToken": "t1"})
+    refused = document({"error": {"code": 412, "message": "m", "errors": [{"reason": "conditionNotMet"}]}}, 412)
+    driver, script = talk(answering(more, refused, more, refused))
+    for _ in range(2):
+        with pytest.raises(Exception, match="412"):
+            driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions())
+    assert ["rewriteToken=" in asked.path for asked in script.asked] == [False, True] * 2
+
+
 def batch(*answers):
     """Return the answer to a batch; each is a number, a status and a body."""
     parts = "".join(
