@@ -196,6 +196,28 @@ def test_nobody_but_everybody_reads_a_public_bucket(make, bucket):
         handle.objects.create("a").generate_url()
 
 
+def test_a_bucket_of_others_in_which_objects_have_lists_of_their_own(harness, make):
+    """The bucket's policy makes all of them public, and its prevention takes that back from each list."""
+    provider = make()
+    native = provider.native.bucket(f"access-{uuid.uuid4().hex[:20]}")
+    native.iam_configuration.uniform_bucket_level_access_enabled = False
+    provider.native.create_bucket(native)
+    theirs = provider.storage.buckets.get(native.name)
+    try:
+        urls = [harness.server.url + f"/{native.name}/{name}" for name in ("listed", "not")]
+        for name in ("listed", "not"):
+            theirs.objects.create(name).upload(b"content")
+        native.blob("listed").make_public()
+        assert [harness.get_url(url).status for url in urls] == [200, 403]
+        theirs.make_public()
+        assert [harness.get_url(url).status for url in urls] == [200, 200]
+        assert theirs.objects.get("not").public_url == urls[1]
+        theirs.make_private()
+        assert [harness.get_url(url).status for url in urls] == [403, 403]
+    finally:
+        theirs.delete(delete_contents=True)
+
+
 def test_a_token_that_was_revoked_is_renewed_once(harness, make, bucket):
     seen = []
     provider = make(on_event=seen.append)
