@@ -190,7 +190,7 @@ _BY_REASON: Mapping[str, Meaning] = {
 
 _BY_STATUS: Mapping[int, Meaning] = {
     304: Meaning(NotModifiedError),
-    401: Meaning(AuthenticationError, "auth", _WHO),
+    401: Meaning(AuthenticationError, hint=_WHO),
     403: Meaning(PermissionDeniedError, hint=_MAY),
     404: Meaning(NotFoundError),
     405: Meaning(UnsupportedOperationError),
@@ -369,9 +369,9 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
     for code, pattern, meaning in _BY_TEXT:
         if code == status and pattern.search(text):
             return meaning
-    # A new token is for the service: who does not say that it is would be refused with any.
-    if status == HTTPStatus.UNAUTHORIZED and (reason == "required" or not named):
-        return Meaning(AuthenticationError, hint=_WHO)
+    if status == HTTPStatus.UNAUTHORIZED and (reason == "required" or not reason):
+        # Where content was asked for, the service gives no reasons. Another would refuse a new token too.
+        return Meaning(AuthenticationError, "auth" if named and not reason else "no", _WHO)
     if reason in _BY_REASON:
         found = _BY_REASON[reason]
         # Something on the way may have said so after it was done.
