@@ -273,8 +273,10 @@ def classify(error: BaseException) -> Failure | None:
 
 
 def _reason(error: BaseException) -> str:
-    # google.auth keeps what went wrong below beside its own words.
-    said = error.args if isinstance(error, auth.GoogleAuthError) else (error,)
+    said: list[object] = [error]
+    if isinstance(error, auth.GoogleAuthError):
+        # It keeps what went wrong below beside its own words; or an answer, which can hold a token.
+        said = [*error.args[:1], *(each for each in error.args[1:] if isinstance(each, Exception))]
     return ": ".join(str(each).removesuffix(".") for each in said) or type(error).__name__
 
 

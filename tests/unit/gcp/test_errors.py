@@ -259,6 +259,14 @@ def test_a_token_that_could_not_be_asked_for_leaves_nothing_in_doubt():
     assert "token" in found.reason
 
 
+def test_an_answer_that_google_auth_keeps_in_its_error_is_not_shown():
+    found = classify(auth.TransportError("Failed to retrieve a token.", b'{"access_token": "geheim"}'))
+    assert found.reason == "Failed to retrieve a token"
+    assert (
+        classify(auth.DefaultCredentialsError("Failed.", ValueError("x is missing."))).reason == "Failed: x is missing"
+    )
+
+
 def test_a_metadata_server_that_does_not_answer_is_asked_again():
     """google.auth says of it that the credentials could not be refreshed."""
     lost = auth.TransportError("unreachable")
