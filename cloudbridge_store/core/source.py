@@ -136,7 +136,16 @@ class LocalFile:
         return FileBody(self, 0, self.size)
 
     def read_at(self, buffer: memoryview, offset: int) -> int:
-        """Read into ``buffer`` from ``offset``; safe from many threads."""
+        """Read into ``buffer`` from ``offset``; safe from many threads. :raises LocalIOError: the disk failed.
+
+        Any other error would be taken for one of the connection, which it is raised in the middle of.
+        """
+        try:
+            return self._read_at(buffer, offset)
+        except OSError as error:
+            raise local_error(error, self.path) from error
+
+    def _read_at(self, buffer: memoryview, offset: int) -> int:
         if hasattr(os, "preadv"):
             return os.preadv(self._fd, [buffer], offset)
         with self._lock:

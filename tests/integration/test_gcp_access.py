@@ -196,6 +196,28 @@ def test_nobody_but_everybody_reads_a_public_bucket(make, bucket):
         handle.objects.create("a").generate_url()
 
 
+def test_a_bucket_of_others_in_which_objects_have_lists_of_their_own(harness, make):
+    """The bucket's policy makes all of them public, and its prevention takes that back from each list."""
+    provider = make()
+    native = provider.native.bucket(f"access-{uuid.uuid4().hex[:20]}")
+    native.iam_configuration.uniform_bucket_level_access_enabled = False
+    provider.native.create_bucket(native)
+    theirs = provider.storage.buckets.get(native.name)
+    try:
+        urls = [harness.server.url + f"/{native.name}/{name}" for name in ("listed", "not")]
+        for name in ("listed", "not"):
+            theirs.objects.create(name).upload(b"content")
+        native.blob("listed").make_public()
+        assert [harness.get_url(url).status for url in urls] == [200, 403]
+        theirs.make_public()
+        assert [harness.get_url(url).status for url in urls] == [200, 200]
+        assert theirs.objects.get("not").public_url == urls[1]
+        theirs.make_private()
+        assert [harness.get_url(url).status for url in urls] == [403, 403]
+    finally:
+        theirs.delete(delete_contents=True)
+
+
 def test_a_token_that_was_revoked_is_renewed_once(harness, make, bucket):
     seen = []
     provider = make(on_event=seen.append)
@@ -203,6 +225,10 @@ def test_a_token_that_was_revoked_is_renewed_once(harness, make, bucket):
     revoke(harness, token_of(provider))
     assert obj.upload(b"content").content() == b"content"
     assert [event.attempts for event in seen if event.operation == "put_object"] == [2]
+    # Where content is asked for, the service says so in text alone.
+    revoke(harness, token_of(provider))
+    assert obj.content() == b"content"
+    assert [event.attempts for event in seen if event.operation == "get_object"] == [1, 2]
 
 
 def test_a_token_that_is_revoked_within_an_upload_in_parts(harness, make, bucket):
@@ -280,8 +306,9 @@ def test_an_account_that_may_not_sign_for_another(harness, make, bucket):
     provider = make(file=None, gcp_access_token=token, gcp_service_account_email=email)
     obj = bucket.sibling(bucket.name).objects.create("a")
     obj.bucket._owner = provider
-    with pytest.raises(PermissionDeniedError, match="signBlob"):
+    with pytest.raises(PermissionDeniedError, match="signBlob") as caught:
         obj.generate_url(60)
+    assert "serviceAccountTokenCreator" in caught.value.hint
 
 
 def test_nothing_to_sign_with(make, bucket):
@@ -374,6 +401,17 @@ def test_fields_of_the_service_of_which_the_library_knows_nothing(bucket):
         obj.create_multipart_upload(extra={"eventBasedHold": True})
 
 
+def test_contexts_come_along(bucket):
+    given = {"custom": {"team": {"value": "ü"}, "kind": {"value": "report"}}}
+    obj = bucket.objects.create("a").upload(b"1", extra={"contexts": given})
+    obj.copy_to(bucket, "b")
+    obj.set_storage_class("NEARLINE")
+    native = bucket.provider.native
+    for name in ("a", "b"):
+        found = native._get_resource(f"/b/{bucket.name}/o/{name}")["contexts"]["custom"]
+        assert {each: what["value"] for each, what in found.items()} == {"team": "ü", "kind": "report"}
+
+
 def test_metadata_of_uploads_in_parts_is_any_text(bucket):
     given = {"plain": "a", "unicode": "Zürich 東京 🗃", "spaces": " x  y ", "empty": "", "word": "=?utf-8?q?=C3=A4?="}
     with bucket.objects.create("a").create_multipart_upload(metadata=given) as upload:
@@ -394,6 +432,16 @@ def test_keys_of_the_key_management_are_named(harness, bucket):
     for name in ("a", "b", "c"):
         blob = bucket.provider.native.bucket(bucket.name).get_blob(name)
         assert blob.kms_key_name.startswith(harness.kms_key)
+
+
+def test_an_object_in_another_storage_class_is_encrypted_with_the_same_key(harness, bucket):
+    native = bucket.provider.native.bucket(bucket.name)
+    obj = bucket.objects.create("a").upload(b"1", encryption=Encryption.kms(harness.kms_key))
+    before = native.get_blob("a").kms_key_name
+    obj.set_storage_class("NEARLINE")
+    blob = native.get_blob("a")
+    assert (blob.storage_class, blob.kms_key_name) == ("NEARLINE", before)
+    assert before.startswith(f"{harness.kms_key}/cryptoKeyVersions/")
 
 
 def test_many_versions_of_one_key_come_newest_first_over_pages(bucket):

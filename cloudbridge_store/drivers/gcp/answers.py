@@ -65,7 +65,8 @@ def _parse(data: bytes) -> ET.Element | None:
     if not data.lstrip().startswith(b"<") or _DECLARATION.search(data):
         return None
     try:
-        root = ET.fromstring(_NOT_IN_XML.sub(b"?", data))  # noqa: S314 - no declarations, so no entities
+        # What takes long can be preceded by blanks, which keep the connection.
+        root = ET.fromstring(_NOT_IN_XML.sub(b"?", data.lstrip()))  # noqa: S314 - no declarations, so no entities
     except ET.ParseError:
         return None
     for each in root.iter():

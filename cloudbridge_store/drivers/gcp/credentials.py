@@ -147,6 +147,15 @@ class Identity:
             self._found_project = getattr(self.credentials, "project_id", None)
         return self._found_project
 
+    def find_project(self) -> str | None:
+        """Return the project; that of an external account is asked for. :raises GoogleAuthError: it cannot be."""
+        if self.project is None and hasattr(self.credentials, "get_project_id"):
+            try:
+                self._found_project = self.credentials.get_project_id(self.requester)
+            except ValueError:
+                return None  # what answered is not the service
+        return self.project
+
     @property
     def credentials(self) -> Any:
         """Those of google.auth; found when first asked for. :raises DefaultCredentialsError: there are none."""
@@ -161,14 +170,14 @@ class Identity:
             return google_credentials.AnonymousCredentials()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
+            # Without scopes: a user's credentials are for what the user agreed to, and an external account would be
+            # asked for its project, by a service that not every network lets through.
             if self._info is None:
-                found, project = google.auth.default(scopes=SCOPES, request=self.requester)
+                found, project = google.auth.default(request=self.requester)
             else:
-                found, project = google.auth.load_credentials_from_dict(
-                    self._info, scopes=SCOPES, request=self.requester
-                )
+                found, project = google.auth.load_credentials_from_dict(self._info, request=self.requester)
         self._found_project = self._found_project or project
-        return found
+        return google_credentials.with_scopes_if_required(found, SCOPES)
 
     def authorize(self, headers: dict[str, str]) -> None:
         """Add what says who we are, with a token that is good now. :raises GoogleAuthError: none can be had."""

@@ -69,8 +69,15 @@ _PAYER = "The bucket's requester pays: name who does as the quota project of the
 _POLICY = (
     "A policy of the organization or the bucket's public access prevention forbids it; its administrator may lift it"
 )
+_SIGN = "Grant the caller roles/iam.serviceAccountTokenCreator on the account that is to sign"
+_WHERE = "Check gcp_endpoint_url, and proxies or the environment's HTTPS_PROXY"
+_TOKENS = (
+    "The address that gives out tokens has to be reached: the credentials' token_uri or token_url, or the machine's "
+    "metadata server; check proxies too"
+)
+_PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
 _CLOCK = "This machine's clock differs from the service's: set it right"
-_BILLING = "Check that the project exists, has billing, and has the Cloud Storage API switched on"
+_BILLING = "Check that the project exists, has billing, and has the API in question switched on"
 _PROJECT = "Give gcp_project_name"
 _SLOWER = "Fewer than one change a second of an object, or of a bucket's settings, is what the service takes"
 _RESTORE = "It was deleted, and can be restored while the bucket's soft delete policy keeps it"
@@ -103,7 +110,8 @@ _BY_REASON: Mapping[str, Meaning] = {
         meaning=Meaning(PermissionDeniedError, hint=_PAYER),
     ),
     **_all("authError", meaning=Meaning(CredentialsExpiredError, "auth", _WHO)),
-    **_all("UNAUTHENTICATED", "invalid_grant", "invalid_client", meaning=Meaning(AuthenticationError, hint=_WHO)),
+    **_all("UNAUTHENTICATED", meaning=Meaning(AuthenticationError, "auth", _WHO)),
+    **_all("invalid_grant", "invalid_client", meaning=Meaning(AuthenticationError, hint=_WHO)),
     **_all(
         "accountDisabled", "accessNotConfigured", "projectNotFound", "SERVICE_DISABLED", "AccountProblem", "NotSignedUp",
         "billingDisabled",
@@ -198,22 +206,27 @@ _BY_STATUS: Mapping[int, Meaning] = {
     501: Meaning(UnsupportedOperationError),
 }
 
-# What an answer's text says more exactly than its reason; the first that fits counts.
+# What an answer's text says more exactly than its reason; the first that fits counts. The names of accounts, buckets
+# and objects stand in texts, and a word of theirs is none of the service's: patterns are phrases, or begin the text.
 _BY_TEXT: tuple[tuple[int, re.Pattern[str], Meaning], ...] = tuple(
     (status, re.compile(pattern, re.IGNORECASE), meaning)
     for status, pattern, meaning in (
-        (400, r"(md5|crc32c|hash|checksum).*(match|differ)", Meaning(IntegrityError, "always")),
-        (400, r"parse error|malformed multipart", Meaning(IntegrityError, "always")),
+        (400, r"^provided (md5|crc32c)\b.*match", Meaning(IntegrityError, "always")),
+        (400, r"^(parse error|malformed multipart)", Meaning(IntegrityError, "always")),
         (400, r"project( id)?\b.*(required|missing)|required parameter: project", Meaning(InvalidRequestError, hint=_PROJECT)),
         (400, r"requester pays", Meaning(PermissionDeniedError, hint=_PAYER)),
         (400, r"encrypted.*customer.supplied|customer.supplied encryption", Meaning(InvalidRequestError, hint=_KEY)),
-        (401, r"anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
-        (403, r"hold|retention", Meaning(LockedError, hint=_LOCKED)),
-        (403, r"rate.?limit", Meaning(ThrottledError, "always", _SLOWER)),
+        (401, r"^anonymous (caller|users?) (does|do) not have", Meaning(PermissionDeniedError, hint=_WHO)),
+        (401, r"^(request had )?invalid (authentication )?credentials", Meaning(CredentialsExpiredError, "auth", _WHO)),
+        (403, r"^\S+ does not have \S+ access to ", Meaning(PermissionDeniedError, hint=_MAY)),
+        (403, r" is (under active|subject to) .*\b(hold|retention)\b", Meaning(LockedError, hint=_LOCKED)),
+        (403, r"^permission 'iam\.serviceAccounts\.", Meaning(PermissionDeniedError, hint=_SIGN)),
+        (403, r" has not been used in project ", Meaning(PermissionDeniedError, hint=_BILLING)),
+        (403, r"rate limit exceeded", Meaning(ThrottledError, "always", _SLOWER)),
         (403, r"billing account|billing to be enabled", Meaning(PermissionDeniedError, hint=_BILLING)),
-        (404, r"soft.deleted", Meaning(ObjectNotFoundError, hint=_RESTORE)),
-        (404, r"bucket.*(does not exist|not found)|no such bucket", Meaning(BucketNotFoundError)),
-        (404, r"no such (object|upload)", Meaning(ObjectNotFoundError)),
+        (404, r"^no such (object|upload)", Meaning(ObjectNotFoundError)),
+        (404, r" is soft.deleted", Meaning(ObjectNotFoundError, hint=_RESTORE)),
+        (404, r"^(the specified bucket does not exist|bucket .*not found|no such bucket)", Meaning(BucketNotFoundError)),
         (409, r"not empty", Meaning(BucketNotEmptyError)),
         (409, r"already own|not available|already exists", Meaning(DuplicateResourceException)),
         (412, r"public access prevention|constraints/|organization polic", Meaning(PermissionDeniedError, hint=_POLICY)),
@@ -230,10 +243,11 @@ _NO_TLS = "The server does not speak TLS there: check the port, or whether it is
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
     ((auth.DefaultCredentialsError,), Meaning(AuthenticationError, hint=_DEFAULT)),
     ((auth.GoogleAuthError,), Meaning(AuthenticationError, hint=_WHO)),
-    ((wire.NewConnectionError, wire.ProxyError), Meaning(ConnectionFailedError, "always")),
+    ((wire.ProxyError,), Meaning(ConnectionFailedError, "always", _PROXY)),
+    ((wire.NewConnectionError,), Meaning(ConnectionFailedError, "always", _WHERE)),
     ((wire.ConnectTimeoutError,), Meaning(OperationTimeoutError, "always")),
     ((wire.TimeoutError, TimeoutError), Meaning(OperationTimeoutError, "idempotent")),
-    ((wire.LocationValueError,), Meaning(InvalidRequestError, hint="Check gcp_endpoint_url")),
+    ((wire.LocationValueError,), Meaning(InvalidRequestError, hint=_WHERE)),
     (
         (wire.HTTPError, ConnectionError, ssl.SSLError, http.client.HTTPException),
         Meaning(ConnectionFailedError, "idempotent"),
@@ -250,7 +264,8 @@ def classify(error: BaseException) -> Failure | None:
         if found is not None:
             return found
     if isinstance(error, auth.RefreshError):
-        return _classify_refresh(error)
+        lost = error.__cause__
+        return _classify_token_request(lost) if isinstance(lost, auth.TransportError) else _classify_refresh(error)
     for classes, meaning in _BY_CLASS:
         if isinstance(error, classes):
             return Failure(meaning.error, meaning.retry, _reason(error), hint=meaning.hint)
@@ -258,7 +273,11 @@ def classify(error: BaseException) -> Failure | None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).removesuffix(".") or type(error).__name__
+    said: list[object] = [error]
+    if isinstance(error, auth.GoogleAuthError):
+        # It keeps what went wrong below beside its own words; or an answer, which can hold a token.
+        said = [*error.args[:1], *(each for each in error.args[1:] if isinstance(each, Exception))]
+    return ": ".join(str(each).removesuffix(".") for each in said) or type(error).__name__
 
 
 def _classify_tls(error: BaseException) -> Failure | None:
@@ -276,14 +295,16 @@ def _classify_token_request(error: auth.TransportError) -> Failure:
     if below is None:
         return Failure(ConnectionFailedError, "always", _reason(error), hint=_DEFAULT)
     retry: Retry = "always" if below.retry == "idempotent" else below.retry
-    return Failure(below.error, retry, f"no token could be fetched: {below.reason}", hint=below.hint or _WHO)
+    hint = _TOKENS if below.hint in ("", _WHERE) else below.hint
+    return Failure(below.error, retry, f"no token could be fetched: {below.reason}", hint=hint)
 
 
 def _classify_refresh(error: auth.RefreshError) -> Failure:
-    text = str(error.args[0]) if error.args else type(error).__name__
+    # What stands behind it is an answer, which can hold a token.
+    text = str(error.args[0]).removesuffix(".") if error.args else type(error).__name__
     if getattr(error, "retryable", False):
         return Failure(ServiceUnavailableError, "always", f"no token could be fetched: {text}")
-    if "iat" in text and "exp" in text:
+    if re.search(r"\biat and exp\b", text):
         return Failure(ClockSkewError, reason=text, hint=_CLOCK)
     return Failure(AuthenticationError, reason=f"no token could be fetched: {text}", hint=_WHO)
 
@@ -350,8 +371,9 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
     for code, pattern, meaning in _BY_TEXT:
         if code == status and pattern.search(text):
             return meaning
-    if status == HTTPStatus.UNAUTHORIZED and reason == "required":
-        return Meaning(AuthenticationError, hint=_WHO)
+    if status == HTTPStatus.UNAUTHORIZED and (reason == "required" or not reason):
+        # Where content was asked for, the service gives no reasons. Another would refuse a new token too.
+        return Meaning(AuthenticationError, "auth" if named and not reason else "no", _WHO)
     if reason in _BY_REASON:
         found = _BY_REASON[reason]
         # Something on the way may have said so after it was done.

@@ -39,6 +39,8 @@ class Service:
         universe = self.identity.universe
         self.endpoint = choose_endpoint(config, settings, universe)
         self.iam_endpoint = choose_iam_endpoint(config, settings, universe)
+        self.rewrites: dict[str, str] = {}
+        """Tokens of copies that broke off, by what they were asked for."""
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -96,7 +98,7 @@ class Service:
 
     def project(self) -> str:
         """Return the project, for what needs one. :raises InvalidRequestError: nothing names one."""
-        found = self.identity.project
+        found = self.identity.find_project()
         if not found:
             hint = "Give gcp_project_name, or set GOOGLE_CLOUD_PROJECT"
             raise InvalidRequestError(

@@ -15,6 +15,7 @@ from cloudbridge_store.redaction import has_userinfo
 
 STORAGE_CLASSES = frozenset({"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"})
 EMULATOR = "STORAGE_EMULATOR_HOST"
+_PORTS = {"http": 80, "https": 443}
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 _HMAC = "half of an HMAC key; refused, as provider gcs-interop takes those"
 
@@ -48,7 +49,7 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
 
 
 def refuse_contradictions(config: Mapping[str, Any]) -> None:
-    """Raise InvalidConfigurationException for HMAC keys, an unknown class, and a password in an address."""
+    """Raise InvalidConfigurationException for HMAC keys, and for an unknown class."""
     token = config["gcp_access_token"] or ""
     if config["gcp_access_key"] or config["gcp_secret_key"] or token.startswith("GOOG"):
         message = "HMAC keys are for the S3 protocol: use provider gcs-interop with aws_access_key and aws_secret_key"
@@ -57,10 +58,6 @@ def refuse_contradictions(config: Mapping[str, Any]) -> None:
     if wanted is not None and wanted not in STORAGE_CLASSES:
         message = f"config key gcp_storage_class must be one of {', '.join(sorted(STORAGE_CLASSES))}, not {wanted!r}"
         raise InvalidConfigurationException(message)
-    for name in ("gcp_endpoint_url", "gcp_iam_endpoint_url"):
-        if has_userinfo(config[name]):
-            message = f"config key {name} has a user or a password in it: the service takes neither"
-            raise InvalidConfigurationException(message)
 
 
 def emulator() -> str | None:
@@ -76,25 +73,37 @@ def choose_endpoint(config: Mapping[str, Any], settings: Settings, universe: str
     """
     given = config["gcp_endpoint_url"]
     if not given and (host := emulator()):
-        given = host if "://" in host else f"http://{host}"
-    return _checked("gcp_endpoint_url", given or f"https://storage.{universe}", settings)
+        return _checked(EMULATOR, host if "://" in host else f"http://{host}", settings)
+    return _checked("config key gcp_endpoint_url", given or f"https://storage.{universe}", settings)
 
 
 def choose_iam_endpoint(config: Mapping[str, Any], settings: Settings, universe: str) -> str:
     """Return the address of IAM's service for signing, likewise."""
     return _checked(
-        "gcp_iam_endpoint_url", config["gcp_iam_endpoint_url"] or f"https://iamcredentials.{universe}", settings
+        "config key gcp_iam_endpoint_url",
+        config["gcp_iam_endpoint_url"] or f"https://iamcredentials.{universe}",
+        settings,
     )
 
 
 def _checked(name: str, url: str, settings: Settings) -> str:
+    """Return an address as clients write it: a signature is for the host as it is said in a request."""
+    if has_userinfo(url):
+        message = f"{name} has a user or a password in it: the service takes neither"
+        raise InvalidConfigurationException(message)
     url = url if "://" in url else f"https://{url}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        message = f"config key {name}: {url} is no address of a service"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
+        message = f"{name}: {url} is no address of a service"
         raise InvalidConfigurationException(message)
     refuse_http(url, settings)
-    return url.rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
+    return f"{parts.scheme}://{place}{parts.path}".rstrip("/")
 
 
 _ABLE = Capabilities(

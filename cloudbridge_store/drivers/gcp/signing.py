@@ -7,11 +7,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from cloudbridge_store.drivers.base import FormOptions, Method, SignedForm, SignedRequest, SignOptions, TiB
-from cloudbridge_store.drivers.gcp.answers import json_of, refusal, required
+from cloudbridge_store.drivers.gcp.answers import json_of, reason_of, refusal, required
 from cloudbridge_store.drivers.gcp.service import Service, query_text, xml_path
 from cloudbridge_store.errors import AuthenticationError, InvalidRequestError
 
@@ -113,13 +114,20 @@ def _sign(service: Service, data: bytes) -> bytes:
 
 
 def _sign_by_iam(service: Service, data: bytes) -> bytes:
-    """Have IAM sign for a service account. :raises GoogleAPICallError: it may not be done by these credentials."""
+    """Have IAM sign for a service account.
+
+    :raises GoogleAPICallError: it may not be done by these credentials.
+    :raises AuthenticationError: there is no such account.
+    """
     path = f"/v1/projects/-/serviceAccounts/{quote(_signer(service), safe='@')}:signBlob"
     headers: dict[str, str] = {"Content-Type": "application/json", "User-Agent": service.wire.agent}
     service.identity.authorize(headers)
     document: Mapping[str, str] = {"payload": base64.b64encode(data).decode()}
     body = json.dumps(document).encode()
     answer = service.wire.exchange("POST", f"{service.iam_endpoint}{path}?{query_text({'alt': 'json'})}", headers, body)
-    if answer.status >= 300:  # noqa: PLR2004
+    if answer.status == HTTPStatus.NOT_FOUND:
+        message = reason_of(answer)[1] or f"IAM has no account {_signer(service)}"
+        raise AuthenticationError(message, status=answer.status, hint=_NO_SIGNER) from refusal(answer)
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise refusal(answer)
     return base64.b64decode(required(json_of(answer), "signedBlob"))

@@ -44,6 +44,11 @@ _HEADERS = {
 XML_HEADERS = {name: name.replace("_", "-").title() for name in _HEADERS}
 """Names of the content headers as HTTP has them."""
 _EXTRA_HEADERS = {"customTime": "x-goog-custom-time"}
+_MORE_FIELDS = frozenset(
+    {"acl", "contexts", "customTime", "eventBasedHold", "md5Hash", "retention", "temporaryHold", *_HEADERS.values(),
+     "contentType", "metadata", "storageClass"}
+)  # fmt: skip
+"""What a description can say. The service leaves out what it does not know without a word."""
 _DIGESTS = {"md5Hash": "md5", "crc32c": "crc32c"}
 
 
@@ -144,6 +149,8 @@ def describing(options: PutOptions) -> dict[str, Any]:
 
     Metadata is any text here. Only what looks like an encoded word is encoded as one, as uploads in parts, whose
     metadata travels in headers, make encoded words of text that is not plain ASCII, and all of them are decoded.
+
+    :raises UnsupportedOperationError: ``extra`` has what is no part of a description.
     """
     found: dict[str, Any] = {_HEADERS[name]: value for name, value in options.headers.items()}
     if options.content_type is not None:
@@ -154,7 +161,24 @@ def describing(options: PutOptions) -> dict[str, Any]:
         }
     if options.storage_class is not None:
         found["storageClass"] = options.storage_class
-    return {**found, **options.extra}
+    unknown = sorted(options.extra.keys() - _MORE_FIELDS)
+    if unknown:
+        hint = f"It takes {', '.join(sorted(_MORE_FIELDS))}"
+        raise UnsupportedOperationError(f"extra cannot set {', '.join(unknown)}", hint=hint)
+    return {**found, **_more(options)}
+
+
+def _more(options: PutOptions) -> dict[str, Any]:
+    """Return what ``extra`` holds, times as the service has them."""
+    return {name: _time_text(name, value) for name, value in options.extra.items() if value is not None}
+
+
+def _time_text(name: str, value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise InvalidRequestError(f"the time {value} of {name} has no time zone")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def describing_headers(options: PutOptions) -> dict[str, str]:
@@ -173,7 +197,7 @@ def describing_headers(options: PutOptions) -> dict[str, str]:
     unknown = sorted(options.extra.keys() - _EXTRA_HEADERS.keys())
     if unknown:
         raise UnsupportedOperationError(f"an upload in parts cannot set {', '.join(unknown)}")
-    found.update({_EXTRA_HEADERS[name]: str(value) for name, value in options.extra.items()})
+    found.update({_EXTRA_HEADERS[name]: str(value) for name, value in _more(options).items()})
     return {**found, **unlocking(options.customer_key)}
 
 

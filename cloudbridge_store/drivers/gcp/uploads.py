@@ -150,7 +150,7 @@ def abort(service: Service, bucket: str, key: str, upload_id: str) -> None:
 
 def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[UploadInfo]:
     """List unfinished uploads by key; a token holds the last key and the last upload of it."""
-    key, _, upload_id = (token or "").partition(_SEPARATOR)
+    key, _, upload_id = (token or "").rpartition(_SEPARATOR)
     query = {
         "prefix": prefix or None,
         "max-uploads": page_size(limit),

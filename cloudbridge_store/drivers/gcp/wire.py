@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -124,11 +124,10 @@ class Wire:
             options.update(cert_reqs="CERT_NONE", assert_hostname=False)
         if proxy is None:
             return urllib3.PoolManager(**options)
-        parts = urlsplit(proxy)
-        headers = (
-            urllib3.make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}") if parts.username else None
-        )
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+        # Environments often leave the scheme out.
+        named = urllib3.util.parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(named.auth)) if named.auth else None
+        return urllib3.ProxyManager(named.url, proxy_headers=headers, **options)
 
     def close(self) -> None:
         """Release the connections."""

@@ -61,6 +61,34 @@ def test_an_emulator_asks_nobody_who_they_are(connect, monkeypatch):
     assert connect(gcp_access_token="t").capabilities.sign
 
 
+@pytest.mark.parametrize("host", ["ftp://x", "http://", "http://who:secret@localhost:1", "http://[::1"])
+def test_a_wrong_address_of_an_emulator_is_named_as_what_it_is(connect, monkeypatch, host):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", host)
+    with pytest.raises(InvalidConfigurationException, match="STORAGE_EMULATOR_HOST") as caught:
+        connect()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://Storage.Example.org:443/", "https://storage.example.org"),
+        ("HTTPS://storage.example.org/At/a", "https://storage.example.org/At/a"),
+        ("https://storage.example.org:4443", "https://storage.example.org:4443"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_address_is_written_as_clients_write_it(connect, url, same):
+    """They leave out the port that the scheme has by itself, and a signature is for the host as they say it."""
+    assert endpoint(connect(gcp_endpoint_url=url, gcp_access_token="t")) == same
+
+
+def test_what_is_wrong_with_credentials_is_said_in_words(connect):
+    with pytest.raises(AuthenticationError, match=r"missing fields .*refresh_token") as caught:
+        connect(gcp_service_creds_dict={"type": "authorized_user"}).storage.buckets.get("some-bucket")
+    assert "ValueError" not in str(caught.value)
+
+
 def test_what_anonymous_requests_cannot(connect):
     able = connect(gcp_anonymous=True).capabilities
     assert (able.sign, able.sign_form, able.versions, able.switch_versions) == (frozenset(), False, False, False)

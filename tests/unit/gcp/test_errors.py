@@ -26,11 +26,15 @@ JSON = [
     (400, "userProjectMissing", "Bucket is a requester pays bucket", errors.PermissionDeniedError, "no"),
     (401, "authError", "Invalid Credentials", errors.CredentialsExpiredError, "auth"),
     (401, "required", "Login Required.", errors.AuthenticationError, "no"),
+    (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", errors.CredentialsExpiredError, "auth"),
+    (401, "UNAUTHENTICATED", "Request is missing a credential", errors.AuthenticationError, "auth"),
     (401, "required", "Anonymous caller does not have storage.objects.get access", errors.PermissionDeniedError, "no"),
     (403, "forbidden", "a@b does not have storage.objects.get access", errors.PermissionDeniedError, "no"),
     (403, "retentionPolicyNotMet", "Object is subject to a policy", errors.LockedError, "no"),
     (403, "forbidden", "Object 'b/o' is under active Temporary hold", errors.LockedError, "no"),
+    (403, "forbidden", "Object 'b/o' is subject to bucket's retention policy and cannot be", errors.LockedError, "no"),
     (403, "rateLimitExceeded", "slow down", errors.ThrottledError, "always"),
+    (403, "forbidden", "Rate Limit Exceeded", errors.ThrottledError, "always"),
     (403, "quotaExceeded", "too much", errors.QuotaExceededError, "no"),
     (403, "userProjectAccessDenied", "no", errors.PermissionDeniedError, "no"),
     (403, "forbidden", "The billing account for the owning project is disabled", errors.PermissionDeniedError, "no"),
@@ -58,6 +62,19 @@ JSON = [
     (503, "backendError", "oops", errors.ServiceUnavailableError, "idempotent"),
     (503, "rateLimitExceeded", "oops", errors.ThrottledError, "idempotent"),
     (504, "gatewayTimeout", "oops", errors.ServiceUnavailableError, "idempotent"),
+]  # fmt: skip
+# Names of accounts, buckets and keys stand in the texts, and may be any word.
+_TO = "does not have storage.objects.list access to the Google Cloud Storage bucket."
+NAMES = [
+    (403, "forbidden", f"retention-job@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
+    (403, "forbidden", f"threshold@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
+    (403, "forbidden", f"rate-limiter@p.iam.gserviceaccount.com {_TO}", errors.PermissionDeniedError),
+    (404, "notFound", "No such object: my-bucket/not found.html", errors.ObjectNotFoundError),
+    (404, "notFound", "No such object: b/the specified bucket does not exist", errors.ObjectNotFoundError),
+    (404, "notFound", "No such object: soft-deleted/a", errors.ObjectNotFoundError),
+    (400, "invalid", "Invalid bucket name: 'hash-match'", errors.InvalidRequestError),
+    (400, "customerEncryptionKeySha256IsInvalid", "The SHA256 hash of the encryption key does not match the key.",
+     errors.InvalidRequestError),
 ]  # fmt: skip
 XML = [
     (400, "BadDigest", errors.IntegrityError, "always"),
@@ -125,6 +142,13 @@ def test_reasons_of_the_json_interface(status, reason, message, kind, retry):
     assert isinstance(error, sdk.GoogleAPICallError)
 
 
+@pytest.mark.parametrize(("status", "reason", "message", "kind"), NAMES)
+def test_names_in_a_text_do_not_say_what_it_means(status, reason, message, kind):
+    found = classify(refusal(in_json(status, reason, message)))
+    assert (found.error, found.retry) == (kind, "no")
+    assert "restored" not in found.hint
+
+
 @pytest.mark.parametrize(("status", "code", "kind", "retry"), XML)
 def test_codes_of_the_xml_interface(status, code, kind, retry):
     found = classify(refusal(in_xml(status, code)))
@@ -142,6 +166,16 @@ def test_text_alone_where_content_was_asked_for():
     answer = Answer(404, {"x-guploader-uploadid": "R1"}, b"No such object: b/o")
     found = classify(refusal(answer))
     assert (found.error, found.reason, found.request_id) == (errors.ObjectNotFoundError, "No such object: b/o", "R1")
+
+
+def test_a_token_that_is_refused_in_text_alone_can_be_renewed():
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, b"Invalid Credentials")))
+    assert (found.error, found.retry) == (errors.CredentialsExpiredError, "auth")
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, b"")))
+    assert (found.error, found.retry) == (errors.AuthenticationError, "auth")
+    anonymous = b"Anonymous caller does not have storage.objects.get access to the Google Cloud Storage object."
+    found = classify(refusal(Answer(401, {"x-guploader-uploadid": "R1"}, anonymous)))
+    assert (found.error, found.retry) == (errors.PermissionDeniedError, "no")
 
 
 def test_what_an_answer_says_beside_its_error():
@@ -191,6 +225,7 @@ CONNECTION = [
     (auth.DefaultCredentialsError("none"), errors.AuthenticationError, "no"),
     (auth.RefreshError("invalid_grant: Invalid JWT Signature."), errors.AuthenticationError, "no"),
     (auth.RefreshError("Invalid JWT: check your iat and exp values"), errors.ClockSkewError, "no"),
+    (auth.RefreshError("initial account is expired"), errors.AuthenticationError, "no"),
     (auth.RefreshError("busy", retryable=True), errors.ServiceUnavailableError, "always"),
     (auth.MalformedError("x"), errors.AuthenticationError, "no"),
     (requests.exceptions.ConnectTimeout("x"), errors.OperationTimeoutError, "always"),
@@ -222,6 +257,24 @@ def test_a_token_that_could_not_be_asked_for_leaves_nothing_in_doubt():
     found = classify(outer)
     assert (found.error, found.retry) == (errors.OperationTimeoutError, "always")
     assert "token" in found.reason
+
+
+def test_an_answer_that_google_auth_keeps_in_its_error_is_not_shown():
+    found = classify(auth.TransportError("Failed to retrieve a token.", b'{"access_token": "geheim"}'))
+    assert found.reason == "Failed to retrieve a token"
+    assert (
+        classify(auth.DefaultCredentialsError("Failed.", ValueError("x is missing."))).reason == "Failed: x is missing"
+    )
+
+
+def test_a_metadata_server_that_does_not_answer_is_asked_again():
+    """google.auth says of it that the credentials could not be refreshed."""
+    lost = auth.TransportError("unreachable")
+    lost.__cause__ = wire.NewConnectionError(None, "refused")
+    outer = auth.RefreshError(lost)
+    outer.__cause__ = lost
+    found = classify(outer)
+    assert (found.error, found.retry) == (errors.ConnectionFailedError, "always")
 
 
 def everything_below(kind):

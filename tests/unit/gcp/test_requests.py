@@ -1,17 +1,22 @@
 """What is on the wire, and what is made of answers that no fake gives."""
 
 import base64
+import errno
 import gzip
 import json
 import os
+import re
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.policy import HTTP
+from urllib.parse import parse_qs, quote
 
 import google_crc32c
 import pytest
+from google.oauth2.credentials import Credentials
 
 from cloudbridge_store import Encryption, errors
-from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.core.source import BytesBody, LocalFile
 from cloudbridge_store.drivers.base import Part, PutOptions, ReadOptions
 
 JSON = {"Content-Type": "application/json"}
@@ -64,6 +69,27 @@ def test_bodies_of_every_size_arrive_whole(talk, size):
     driver.put_object("some-bucket", "a", BytesBody(data), PutOptions())
     assert data in script.asked[0].body
     assert script.asked[0].body.endswith(b"--\r\n")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_not_the_connections_fault(talk, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(2**20))
+    driver, _ = talk(lambda asked: STORED)
+    read = os.preadv
+    left = [5]  # for the digest, and for the first piece that is sent
+
+    def preadv(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(*arguments)
+
+    with LocalFile(path) as file:
+        body = file.body()
+        monkeypatch.setattr(os, "preadv", preadv)
+        with pytest.raises(errors.LocalIOError, match=re.escape(str(path))) as caught:
+            driver.put_object("some-bucket", "a", body, PutOptions())
+    assert (caught.value.errno, left) == (errno.EIO, [-1])
 
 
 def test_create_never_replace(talk):
@@ -240,6 +266,46 @@ def test_an_upload_whose_answer_does_not_name_the_generation_is_looked_at(talk):
     assert script.asked[1].method == "GET"
 
 
+def test_an_answer_that_was_kept_waiting_by_blanks(talk):
+    """The service may send some while it puts the object together, so that nobody takes the connection for dead."""
+    finished = (
+        200,
+        {"x-goog-generation": "17"},
+        b" \n \n<?xml version='1.0'?><CompleteMultipartUploadResult></CompleteMultipartUploadResult>",
+    )
+    driver, _ = talk(lambda asked: finished)
+    assert driver.finish_upload("some-bucket", "a", "u", [Part(1, "e1", 1)], PutOptions()).etag == "17"
+
+
+@pytest.mark.parametrize("key", ["a", "a\0b", "a/ü "])
+def test_the_next_page_of_uploads_begins_behind_the_last_of_this_one(talk, key):
+    entry = f"<Upload><Key>{quote(key)}</Key><UploadId>u/1</UploadId></Upload>"
+    page = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{entry}</ListMultipartUploadsResult>"
+    driver, script = talk(lambda asked: (200, {}, page.encode()))
+    found = driver.list_uploads("some-bucket", limit=1)
+    assert [each.key for each in found.items] == [key]
+    driver.list_uploads("some-bucket", limit=1, token=found.token)
+    asked = parse_qs(script.asked[1].path.partition("?")[2])
+    assert (asked["key-marker"], asked["upload-id-marker"]) == ([key], ["u/1"])
+
+
+@pytest.mark.parametrize(
+    "name", ["name", "bucket", "crc32c", "generation", "kmsKeyName", "predefinedAcl", "userProject"]
+)
+def test_what_is_no_part_of_a_description_is_no_extra(talk, name):
+    """The service would store another object, or leave it out without a word."""
+    driver, script = talk(lambda asked: STORED)
+    options = PutOptions(extra={name: "x", "customTime": "2030-01-02T03:04:05Z"})
+    for call in (
+        lambda: driver.put_object("some-bucket", "a", BytesBody(b""), options),
+        lambda: driver.copy_object("some-bucket", "a", "some-bucket", "b", options),
+        lambda: driver.start_upload("some-bucket", "a", options),
+    ):
+        with pytest.raises(errors.UnsupportedOperationError, match=name):
+            call()
+    assert script.asked == []
+
+
 def test_a_part_that_is_stored_without_a_name(talk):
     driver, _ = talk(lambda asked: (200, {}, b""))
     with pytest.raises(errors.ForeignAnswerError, match="ETag"):
@@ -260,6 +326,36 @@ def test_a_copy_goes_on_by_its_token(talk):
     assert ["rewriteToken=t%2F1" in path for path in paths] == [False, True, True]
     assert {asked.headers["x-goog-encryption-key"] for asked in script.asked} == {base64.b64encode(b"k" * 32).decode()}
     assert {asked.body for asked in script.asked} == {b'{"contentType": "x/y"}'}
+
+
+def test_a_copy_that_broke_off_goes_on_where_it_was(talk):
+    busy = document({"error": {"code": 503, "message": "busy"}}, 503)
+    over = document({"error": {"code": 400, "message": "Invalid argument.", "errors": [{"reason": "invalid"}]}}, 400)
+    more, last = document({"done": False, "rewriteToken": "t1"}), document({"done": True, "resource": RESOURCE})
+    driver, script = talk(answering(more, busy, last, last, more, busy, over, last))
+
+    def copy():
+        return driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions("x/y"), source=ReadOptions())
+
+    with pytest.raises(Exception, match="busy"):
+        copy()
+    assert copy().etag == copy().etag == "17"
+    with pytest.raises(Exception, match="busy"):
+        copy()
+    assert copy().etag == "17"
+    tokens = [parse_qs(asked.path.partition("?")[2]).get("rewriteToken") for asked in script.asked]
+    # What was done is done, and what the service keeps no more begins again.
+    assert tokens == [None, ["t1"], ["t1"], None, None, ["t1"], ["t1"], None]
+
+
+def test_a_copy_that_is_refused_on_its_way_is_over(talk):
+    more = document({"done": False, "rewriteToken": "t1"})
+    refused = document({"error": {"code": 412, "message": "m", "errors": [{"reason": "conditionNotMet"}]}}, 412)
+    driver, script = talk(answering(more, refused, more, refused))
+    for _ in range(2):
+        with pytest.raises(Exception, match="412"):
+            driver.copy_object("some-bucket", "a", "some-bucket", "b", PutOptions())
+    assert ["rewriteToken=" in asked.path for asked in script.asked] == [False, True] * 2
 
 
 def batch(*answers):
@@ -322,6 +418,21 @@ def test_a_listing_begins_behind_a_name_and_asks_for_little(talk):
     assert "fields=" in script.asked[0].path
 
 
+def test_what_has_a_time_and_what_has_no_value_in_extra(talk):
+    driver, script = talk(lambda asked: STORED)
+    moment = datetime(2030, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    options = PutOptions("x/y", extra={"customTime": moment, "contentType": None})
+    driver.put_object("some-bucket", "a", BytesBody(b""), options)
+    assert b'"customTime": "2030-01-02T03:04:05Z"' in script.asked[0].body
+    assert script.asked[0].body.count(b"x/y") == 2
+    with pytest.raises(errors.ForeignAnswerError):
+        driver.start_upload("some-bucket", "a", PutOptions(extra={"customTime": moment}))
+    assert script.asked[1].headers["x-goog-custom-time"] == "2030-01-02T03:04:05Z"
+    naive = moment.replace(tzinfo=None)
+    with pytest.raises(errors.InvalidRequestError, match="time zone"):
+        driver.put_object("some-bucket", "a", BytesBody(b""), PutOptions(extra={"customTime": naive}))
+
+
 def test_a_token_of_another_listing(talk):
     driver, _ = talk(lambda asked: document({}))
     for token in ("x", "[]", "[1]", '["a", "b"]'):
@@ -374,6 +485,17 @@ def test_requests_go_by_the_proxy(serve, connect):
     assert script.asked[0].path.startswith("http://storage.example.org/storage/v1/b/some-bucket?")
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_is_told_the_name_and_the_password_as_they_are(serve, connect, scheme):
+    script = serve(lambda asked: document({"name": "some-bucket"}))
+    config = {"gcp_access_token": "t", "gcp_endpoint_url": "http://storage.example.org", "allow_http": True}
+    place = script.url.removeprefix("http://")
+    provider = connect(**config, proxies={"http": f"{scheme}who:p%40ss%2Fword@{place}"})
+    assert provider.storage.buckets.get("some-bucket").name == "some-bucket"
+    said = script.asked[0].headers["proxy-authorization"].removeprefix("Basic ")
+    assert base64.b64decode(said) == b"who:p@ss/word"
+
+
 def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, connect, monkeypatch):
     script = serve(lambda asked: document({"name": "some-bucket"}))
     monkeypatch.setenv("http_proxy", script.url)
@@ -385,9 +507,74 @@ def test_the_environments_proxy_is_not_asked_for_what_is_near(talk, serve, conne
     assert (len(own.asked), len(script.asked)) == (1, 1)
 
 
+def test_a_workload_of_elsewhere_is_known_by_the_token_it_has_there(serve, connect, tmp_path):
+    """The token is exchanged at Google's token service, and what comes of that for the token of a service account."""
+    (tmp_path / "subject").write_text("their-token")
+
+    def answer(asked):
+        if asked.path == "/sts":
+            return document({"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"})
+        if asked.path.endswith(":generateAccessToken"):
+            return document({"accessToken": "impersonated", "expireTime": "2999-01-01T00:00:00Z"})
+        if asked.path == "/projects/1":
+            return document({"projectId": "their-project"})
+        if asked.path.endswith(":signBlob?alt=json"):
+            return document({"signedBlob": base64.b64encode(b"signed").decode()})
+        return document({"name": "some-bucket"})
+
+    script = serve(answer)
+    account = "/v1/projects/-/serviceAccounts/who@p.iam.gserviceaccount.com"
+    info = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/p",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{script.url}/sts",
+        "service_account_impersonation_url": f"{script.url}{account}:generateAccessToken",
+        "credential_source": {"file": str(tmp_path / "subject")},
+    }
+    provider = connect(gcp_service_creds_dict=info, gcp_endpoint_url=script.url, gcp_iam_endpoint_url=script.url)
+    bucket = provider.storage.buckets.get("some-bucket")
+    assert bucket.objects.create("a").generate_url(60).endswith(f"X-Goog-Signature={b'signed'.hex()}")
+    exchanged, impersonated, asked, signed = script.asked
+    assert parse_qs(exchanged.body.decode())["subject_token"] == ["their-token"]
+    assert impersonated.headers["authorization"] == "Bearer federated"
+    assert "devstorage.full_control" in impersonated.body.decode()
+    assert asked.headers["authorization"] == signed.headers["authorization"] == "Bearer impersonated"
+    assert signed.path == f"{account}:signBlob?alt=json"
+    # Where a project is needed it is asked for, once.
+    theirs = provider.native._credentials
+    theirs._cloud_resource_manager_url = f"{script.url}/projects/"
+    for _ in range(2):
+        provider.storage.buckets.list()
+    assert [each.path.partition("?")[0] for each in script.asked[4:]] == ["/projects/1", *["/storage/v1/b"] * 2]
+    assert "project=their-project" in script.asked[-1].path
+
+
+def test_a_users_own_credentials_are_refreshed(serve, connect):
+    def answer(asked):
+        if asked.path == "/token":
+            return document({"access_token": "fresh", "expires_in": 3600})
+        return document({"name": "some-bucket"})
+
+    script = serve(answer)
+    file = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    assert connect(gcp_service_creds_dict=file).native._credentials.scopes is None  # those that the user agreed to
+    own = Credentials(
+        None, "r", token_uri=f"{script.url}/token", client_id="c", client_secret="s", quota_project_id="payer"
+    )
+    provider = connect(gcp_credentials_obj=own, gcp_endpoint_url=script.url)
+    provider.storage.buckets.get("some-bucket")
+    exchanged, asked = script.asked
+    assert parse_qs(exchanged.body.decode())["refresh_token"] == ["r"]
+    assert asked.headers["authorization"] == "Bearer fresh"
+    # Who pays where the requester does.
+    assert asked.headers["x-goog-user-project"] == "payer"
+
+
 def test_connections_are_used_again(talk):
-    driver, script = talk(answering(document(RESOURCE), content(), STORED, document(RESOURCE)))
+    driver, script = talk(answering(document(RESOURCE), content(b""), content(), STORED, document(RESOURCE)))
     driver.head_object("some-bucket", "a")
+    driver.get_object("some-bucket", "empty", ReadOptions()).stream.close()
     stream = driver.get_object("some-bucket", "a", ReadOptions()).stream
     assert stream.read(10) == b"abc"
     driver.put_object("some-bucket", "a", BytesBody(b"1"), PutOptions())

@@ -10,16 +10,15 @@ from google.cloud.storage import _signing
 
 from cloudbridge_store.drivers.base import FormOptions, SignOptions
 from cloudbridge_store.drivers.gcp import signing
-from cloudbridge_store.errors import InvalidRequestError, InvalidValueException
+from cloudbridge_store.errors import AuthenticationError, InvalidRequestError, InvalidValueException
 from cloudbridge_store.testing.fixtures import offline_bucket
 
-pytestmark = pytest.mark.usefixtures("no_network")
 MOMENT = datetime(2026, 11, 21, 10, 11, 12, tzinfo=UTC)
 KEYS = ["a", "dir/ä b?#%.txt", "a//b/", "~tilde*star'quote", "🗃/a+b&c=d"]
 
 
 @pytest.fixture
-def provider(connect, account, monkeypatch):
+def provider(connect, account, monkeypatch, no_network):
     class Then(datetime):
         @classmethod
         def now(cls, tz=None):
@@ -79,6 +78,18 @@ def test_forms(provider):
 def test_a_key_that_a_form_would_take_for_the_senders_choice(provider):
     with pytest.raises(InvalidRequestError, match="filename"):
         provider.session.driver.sign_form("some-bucket", "a${filename}", 60, FormOptions())
+
+
+def test_an_account_to_sign_for_that_there_is_none_of(serve, connect):
+    """It is not the object that is not there."""
+    text = "Not found; Gaia id not found for email nobody@p"
+    found = {"error": {"code": 404, "message": text, "status": "NOT_FOUND"}}
+    script = serve(lambda asked: (404, {"Content-Type": "application/json"}, json.dumps(found).encode()))
+    config = {"gcp_access_token": "t", "gcp_service_account_email": "nobody@p", "gcp_endpoint_url": script.url}
+    bucket = offline_bucket(connect(**config, gcp_iam_endpoint_url=script.url))
+    with pytest.raises(AuthenticationError, match="Gaia") as caught:
+        bucket.objects.create("a").generate_url(60)
+    assert "gcp_service_account_email" in caught.value.hint
 
 
 def test_seven_days_are_the_most(provider):
