@@ -13,6 +13,7 @@ from azure.storage.blob import generate_container_sas
 from servers.azure_harnesses import AzuriteHarness, AzuriteTlsHarness, make_sas
 
 from cloudbridge_store import errors
+from cloudbridge_store.drivers.base import PUT_PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +246,16 @@ def test_a_leased_object_is_kept(bucket):
     assert obj.content() == b"2"
     lease.release()
     obj.upload(b"3")
+
+
+def test_objects_of_other_kinds_are_no_unfinished_uploads(bucket):
+    """The service has no blocks of them to list, and refuses to."""
+    bucket.provider.native.get_blob_client(bucket.name, "log").create_append_blob()
+    bucket.provider.native.get_blob_client(bucket.name, "disk").create_page_blob(0)
+    started = bucket.provider.session.driver.start_upload(bucket.name, "new", PUT_PLAIN)
+    assert [(each.name, each.id) for each in bucket.list_uploads()] == [("new", started)]
+    bucket.delete(delete_contents=True)
+    assert bucket.provider.storage.buckets.get(bucket.name) is None
 
 
 # Public buckets and the website
