@@ -130,6 +130,7 @@ _HELD: Mapping[str, Meaning] = {
             *("IncrementalCopyBlobMismatch", "IncrementalCopyOfEarlierVersionSnapshotNotAllowed", "PathConflict"),
             *("IncrementalCopyOfEarlierSnapshotNotAllowed", "PreviousSnapshotCannotBeNewer", "CannotDeleteDirectory"),
             *("DestinationPathIsBeingDeleted", "RenameDestinationParentPathNotFound", "ClientCacheFlushDelay"),
+            "OperationNotAllowedOnRootBlob",
         ),
         Meaning(ConflictError),
     ),
@@ -197,7 +198,7 @@ _WRONG: Mapping[str, Meaning] = {
             *("InvalidResourceName", "InvalidUri", "InvalidXmlDocument", "InvalidXmlNodeValue", "InvalidMarker"),
             *("MetadataTooLarge", "MissingContentLengthHeader", "MissingRequiredQueryParameter", "InvalidHttpVerb"),
             *("MissingRequiredHeader", "MissingRequiredXmlNode", "OutOfRangeInput", "RequestUrlFailedToParse"),
-            *("OutOfRangeQueryParameterValue", "BlockListTooLong", "InvalidBlobTier", "InvalidBlobType"),
+            *("OutOfRangeQueryParameterValue", "BlockListTooLong", "InvalidBlobTier"),
             *(
                 "InvalidBlockId",
                 "InvalidBlockList",
@@ -221,8 +222,7 @@ _WRONG: Mapping[str, Meaning] = {
                 "InvalidRenameSourcePath",
             ),
             *("InvalidFileOrDirectoryPathName", "ReadOnlyAttribute", "FileShareProvisionedIopsInvalid", "InvalidOwner"),
-            *("InvalidOrMissingCopySource", "CopySourceInvalid", "BlobUsesCustomerSpecifiedEncryption"),
-            *("BlobDoesNotUseCustomerSpecifiedEncryption", "BlobCustomerSpecifiedEncryptionMismatch"),
+            *("InvalidOrMissingCopySource", "CopySourceInvalid"),
             *(
                 "CustomerProvidedKeyIsMissing",
                 "InvalidMd5",
@@ -235,6 +235,18 @@ _WRONG: Mapping[str, Meaning] = {
         Meaning(InvalidRequestError),
     ),
     "InvalidBlobOrBlock": Meaning(InvalidRequestError, hint=_BLOCKS),
+    "InvalidBlobType": Meaning(
+        InvalidRequestError, hint="There is an append or page blob of that name: delete it first"
+    ),
+    **_all(
+        (
+            *("BlobUsesCustomerSpecifiedEncryption", "BlobDoesNotUseCustomerSpecifiedEncryption"),
+            "BlobCustomerSpecifiedEncryptionMismatch",
+        ),
+        Meaning(
+            InvalidRequestError, hint="Give encryption=Encryption.customer(key) with the writer's key, or none at all"
+        ),
+    ),
     "InvalidRange": Meaning(InvalidRangeError),
     **_all(
         (

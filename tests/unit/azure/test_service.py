@@ -341,6 +341,53 @@ def test_what_is_no_listing(play, body):
         driver.list_objects("bucket")
 
 
+# Deletions
+
+
+class Versioned:
+    """An object whose current version is ``v2``; the service deletes no version by its name while it is the current."""
+
+    def __init__(self, *, replaced=False):
+        self.replaced = replaced
+        self.current = "v2"
+        self.gone = []
+
+    def __call__(self, asked):
+        version = query_of(asked).get("versionid")
+        if asked.method == "HEAD":
+            if self.replaced:
+                self.current = "v3"
+            return 200, {**STORED, "ETag": f'"etag-{version}"'}, b""
+        if version == self.current:
+            return refused(403, "OperationNotAllowedOnRootBlob")
+        if version is None and asked.headers.get("if-match") != f'"etag-{self.current}"':
+            return refused(412, "ConditionNotMet")
+        self.gone.append(version)
+        self.current = None if version is None else self.current
+        return 202, ANSWERED, b""
+
+
+def test_the_current_version_is_deleted_for_good(play):
+    account = Versioned()
+    driver, _ = play(account)
+    driver.delete_object("bucket", "a", "v2")
+    assert account.gone == [None, "v2"]
+
+
+def test_what_replaced_a_version_is_not_deleted_with_it(play):
+    account = Versioned(replaced=True)
+    driver, _ = play(account)
+    driver.delete_object("bucket", "a", "v2")
+    assert (account.gone, account.current) == (["v2"], "v3")
+
+
+def test_a_version_that_is_kept_is_refused(play):
+    driver, _ = play(lambda asked: refused(409, "BlobImmutableDueToPolicy"))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.delete_object("bucket", "a", "v2")
+    assert driver.classify(caught.value).error is LockedError
+
+
 # Batches
 
 
