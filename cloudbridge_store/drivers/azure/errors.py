@@ -13,6 +13,7 @@ from azure.core import exceptions
 from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
+from cloudbridge_store.drivers.azure.answers import Answer
 from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, Meaning
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.http import seconds_to_wait
@@ -37,6 +38,9 @@ _TLS = "The server's certificate was not accepted: set ca_bundle, or check the a
 _NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
 _NAME = "There is no such host: check azure_storage_account and azure_endpoint_url, and this machine's DNS"
 _PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
+_REFUSING = "The proxy leads nowhere: check proxies, its user and password, and whether it permits this address"
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d)\d\d")
+"""How http.client says that a proxy refused: nothing has reached the service."""
 _IDENTITY = (
     "Give azure_storage_key, azure_sas_token, or a service principal (azure_client_id, azure_secret, azure_tenant), "
     "or set azure_anonymous"
@@ -93,10 +97,15 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
 
 def classify(error: BaseException) -> Failure | None:
     """Say what an exception of the SDK, or of the connection below it, means; ``None`` if it is of neither."""
-    if isinstance(error, exceptions.HttpResponseError) and getattr(error, "response", None) is not None:
+    response = getattr(error, "response", None)
+    if isinstance(response, Answer) and isinstance(error, exceptions.HttpResponseError):
         return _classify_answer(error)
     if isinstance(error, exceptions.ClientAuthenticationError) or _is_unavailable(error):
-        return Failure(AuthenticationError, reason=_reason(error), hint=_IDENTITY)
+        return _classify_identity(error)
+    if isinstance(error, exceptions.HttpResponseError) and response is not None:
+        return _classify_answer(error)
+    if (found := _TUNNEL.search(str(error))) is not None:
+        return Failure(ConnectionFailedError, "no" if found[1] == "4" else "always", _reason(error), hint=_REFUSING)
     if isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError)):
         below = _innermost(error)
         if (failure := _classify_tls(below)) is not None:
@@ -110,6 +119,19 @@ def classify(error: BaseException) -> Failure | None:
     return None
 
 
+def _classify_identity(error: BaseException) -> Failure:
+    """Say what keeps a token away. An answer in it is one of Entra ID, which says 400 to a wrong secret.
+
+    Without a token nothing has been asked of the Blob service yet.
+    """
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Failure(ThrottledError, "always", _reason(error), status=status)
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure(ServiceUnavailableError, "always", _reason(error), status=status)
+    return Failure(AuthenticationError, reason=_reason(error), status=status, hint=_IDENTITY)
+
+
 def _is_unavailable(error: BaseException) -> bool:
     # azure-identity's, which need not be installed; it is a subclass of nothing that says what it is.
     return type(error).__name__ in ("CredentialUnavailableError", "AuthenticationRequiredError")
@@ -121,10 +143,10 @@ def _innermost(error: BaseException) -> BaseException:
         below = getattr(error, "inner_exception", None) or getattr(error, "reason", None)
         if not isinstance(below, BaseException):
             below = next((each for each in error.args if isinstance(each, BaseException)), None)
-        if below is None or (isinstance(error, urllib3_errors.ProxyError) and not _tells(below)):
+        if below is None or not _tells(below):
             return error
-        if not _tells(below):
-            return error
+        if isinstance(error, urllib3_errors.ProxyError) and not isinstance(below, _OF_TLS):
+            return error  # what is below is the proxy's name and address, not the service's
         error = below
     return error
 
@@ -133,8 +155,11 @@ def _tells(error: BaseException) -> bool:
     return isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError))
 
 
+_OF_TLS = (ssl.SSLError, urllib3_errors.SSLError)
+
+
 def _classify_tls(error: BaseException) -> Failure | None:
-    if not isinstance(error, (ssl.SSLError, urllib3_errors.SSLError)):
+    if not isinstance(error, _OF_TLS):
         return None
     text = str(error)
     if (

@@ -141,6 +141,47 @@ def test_what_others_wrap_is_found():
         assert "azure_storage_account" in failure.hint
 
 
+def test_a_proxy_that_cannot_be_reached_is_not_taken_for_the_service():
+    for below in (
+        urllib3_errors.NameResolutionError("proxy", None, OSError()),
+        urllib3_errors.NewConnectionError(None, "refused"),
+        OSError(),
+    ):
+        failure = classify(urllib3_errors.ProxyError("Unable to connect to proxy", below))
+        assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
+        assert "HTTPS_PROXY" in failure.hint
+    untrusted = urllib3_errors.ProxyError("x", urllib3_errors.SSLError("CERTIFICATE_VERIFY_FAILED"))
+    assert classify(untrusted).error is errors.CertificateError
+
+
+@pytest.mark.parametrize(("status", "retry"), [("407 Proxy Authentication Required", "no"), ("502 Bad", "always")])
+def test_a_proxy_that_refuses(status, retry):
+    cause = OSError(f"Tunnel connection failed: {status}")
+    failure = classify(urllib3_errors.ProtocolError("Connection aborted.", cause))
+    assert (failure.error, failure.retry) == (errors.ConnectionFailedError, retry)
+    assert "proxies" in failure.hint
+
+
+@pytest.mark.parametrize("headers", [{"x-ms-request-id": "R1"}, {}], ids=["named", "not named"])
+@pytest.mark.parametrize("status", [400, 401])
+def test_entra_id_refuses(status, headers):
+    """Its answers are not the Blob service's: they say 400 to a wrong tenant or secret."""
+    error = exceptions.ClientAuthenticationError("Authentication failed: AADSTS7000215: Invalid client secret")
+    error.response, error.status_code = Response(status), status
+    error.response.headers = headers
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (errors.AuthenticationError, "no")
+    assert "AADSTS7000215" in failure.reason
+    assert "azure_secret" in failure.hint
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, errors.ThrottledError), (503, errors.ServiceUnavailableError)])
+def test_entra_id_is_busy(status, kind):
+    error = exceptions.ClientAuthenticationError("temporarily_unavailable")
+    error.response, error.status_code = Response(status), status
+    assert (classify(error).error, classify(error).retry) == (kind, "always")
+
+
 def test_what_is_nobodys():
     for error in (ValueError("x"), OSError("x"), KeyError("x"), StopIteration()):
         assert classify(error) is None
