@@ -146,9 +146,10 @@ class Service:
         return self._keeper is not None and self._keeper.renew()
 
     def close(self) -> None:
-        """Release the connections."""
+        """Release the connections, those to whoever gives out tokens too."""
         if "session" in self.__dict__:
             self.session.close()
+        self.identity.close()
 
 
 def named(bucket: str) -> str:

@@ -70,7 +70,7 @@ def make_service(config: Mapping[str, Any], settings: Settings) -> Service:
     parts = parse_connection_string(config["azure_connection_string"])
     place = find_place(config, parts)
     refuse_http(place.url, settings)
-    identity = choose(config, parts)
+    identity = choose(config, parts, settings, place.url)
     if identity.sas is not None:
         _refuse_odd_signature(identity.sas)
     website, only = config["azure_website_url"], config["azure_container"]

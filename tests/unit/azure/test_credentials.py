@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("azure.storage.blob")
 
 from cloudbridge_store import CloudProviderFactory
-from cloudbridge_store.drivers.azure.credentials import AccessToken, GivenToken, TokenKeeper
+from cloudbridge_store.drivers.azure.credentials import AccessToken, Credentials, GivenToken, TokenKeeper
 from cloudbridge_store.errors import InvalidConfigurationException
 
 KEY, OTHER = "YSBrZXk=", "b3RoZXI="
@@ -117,14 +117,87 @@ def test_service_principal():
     assert isinstance(identity(azure_access_token="t", **PRINCIPAL).token, GivenToken)
 
 
-def test_the_chain_of_this_machine(monkeypatch):
+@pytest.fixture
+def made(monkeypatch):
+    """What is asked of azure-identity, by the name of the class."""
     from azure import identity as azure_identity
 
-    made = []
-    monkeypatch.setattr(azure_identity, "DefaultAzureCredential", lambda **named: made.append(named) or GivenToken("t"))
+    found = []
+    for name in ("DefaultAzureCredential", "ClientSecretCredential"):
+
+        def make(name=name, **named):
+            found.append((name, named))
+            return GivenToken("t")
+
+        monkeypatch.setattr(azure_identity, name, make)
+    return found
+
+
+def test_the_chain_of_this_machine(made):
     assert identity().kind == "token"
     assert identity(azure_client_id="client").kind == "token"
-    assert made == [{}, {"managed_identity_client_id": "client", "workload_identity_client_id": "client"}]
+    (_, nobody), (_, named) = made
+    assert "managed_identity_client_id" not in nobody
+    assert (named["managed_identity_client_id"], named["workload_identity_client_id"]) == ("client", "client")
+
+
+@pytest.mark.parametrize("principal", [PRINCIPAL, {}], ids=["principal", "chain"])
+@pytest.mark.parametrize(
+    ("place", "authority"),
+    [
+        ({}, None),
+        ({"azure_endpoint_suffix": "core.usgovcloudapi.net"}, "login.microsoftonline.us"),
+        ({"azure_endpoint_url": "https://account1.blob.core.chinacloudapi.cn"}, "login.chinacloudapi.cn"),
+        (
+            {"azure_endpoint_url": "https://files.example", "azure_endpoint_suffix": "core.usgovcloudapi.net"},
+            "login.microsoftonline.us",
+        ),
+    ],
+)
+def test_a_sovereign_cloud_has_an_authority_of_its_own(made, monkeypatch, principal, place, authority):
+    identity(**principal, **place)
+    assert made[-1][1].get("authority") == authority
+    # The environment knows better; azure-identity reads it.
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "login.example")
+    identity(**principal, **place)
+    assert "authority" not in made[-1][1]
+
+
+def test_tokens_come_over_connections_as_configured(made, tmp_path):
+    more = {"connect_timeout": 2, "read_timeout": 7, "proxies": {"https": "http://proxy:1"}}
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    identity(**PRINCIPAL, **more, ca_bundle=str(bundle))
+    identity(**PRINCIPAL, verify_tls=False)
+    identity(**more)
+    (_, principal), (_, unchecked), (name, chain) = made
+    expected = {"connection_timeout": 2, "read_timeout": 7, "connection_verify": str(bundle), "retry_total": 0}
+    assert expected.items() <= principal.items()
+    assert principal["proxies"] == {"https": "http://proxy:1"}
+    assert unchecked["connection_verify"] is False
+    # The chain asks this machine's own neighbours too, which no proxy leads to.
+    assert (name, "proxies" in chain, "retry_total" in chain) == ("DefaultAzureCredential", False, False)
+
+
+def test_a_tenant_that_is_none():
+    with pytest.raises(InvalidConfigurationException, match="azure_tenant") as caught:
+        identity(**{**PRINCIPAL, "azure_tenant": "no tenant!"})
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_finds_tokens_is_closed_unless_it_was_given():
+    class Closing(GivenToken):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    given, own = Closing("t"), Closing("t")
+    Credentials("token", token=given).close()
+    Credentials("token", token=own, owned=True).close()
+    assert (given.closed, own.closed) == (False, True)
+    assert identity(**PRINCIPAL).owned
+    assert not identity(azure_access_token=given).owned
 
 
 def test_without_azure_identity_the_message_says_what_to_install():
