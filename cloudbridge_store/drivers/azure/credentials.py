@@ -168,14 +168,12 @@ def _of_identity(config: Mapping[str, Any], settings: Settings, url: str) -> Any
         )
         raise MissingDependencyError(message) from error
     client, secret, tenant = (config[name] for name in _PRINCIPAL)
+    if secret and not (client and tenant):
+        raise InvalidConfigurationException("config keys azure_client_id, azure_secret and azure_tenant come together")
     options = _asking(config, settings, url)
     try:
         if not secret:
             return identity.DefaultAzureCredential(**options, **_named(client, tenant))
-        if not (client and tenant):
-            raise InvalidConfigurationException(
-                "config keys azure_client_id, azure_secret and azure_tenant come together"
-            )
         # The chain tries what is not there, and asks machines next to it; of a principal it is known who is asked.
         options |= {"retry_total": 0, **({"proxies": dict(settings.proxies)} if settings.proxies is not None else {})}
         who = {"tenant_id": tenant, "client_id": client, "client_secret": str(secret)}

@@ -6,6 +6,7 @@ import http.client
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -41,6 +42,10 @@ _PROXY = "The proxy could not be reached: check proxies, or the environment's HT
 _REFUSING = "The proxy leads nowhere: check proxies, its user and password, and whether it permits this address"
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d)\d\d")
 """How http.client says that a proxy refused: nothing has reached the service."""
+_ENTRA = (
+    "What gives out tokens could not be reached: check proxies, ca_bundle, and for another cloud azure_endpoint_suffix "
+    "or AZURE_AUTHORITY_HOST"
+)
 _IDENTITY = (
     "Give azure_storage_key, azure_sas_token, or a service principal (azure_client_id, azure_secret, azure_tenant), "
     "or set azure_anonymous"
@@ -129,6 +134,11 @@ def _classify_identity(error: BaseException) -> Failure:
         return Failure(ThrottledError, "always", _reason(error), status=status)
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failure(ServiceUnavailableError, "always", _reason(error), status=status)
+    cause = error.__cause__
+    if isinstance(cause, (exceptions.ServiceRequestError, exceptions.ServiceResponseError, RequestException)):
+        found = classify(cause)
+        if found is not None:
+            return replace(found, retry="always" if found.retry == "idempotent" else found.retry, hint=_ENTRA)
     return Failure(AuthenticationError, reason=_reason(error), status=status, hint=_IDENTITY)
 
 

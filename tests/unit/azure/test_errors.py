@@ -182,6 +182,17 @@ def test_entra_id_is_busy(status, kind):
     assert (classify(error).error, classify(error).retry) == (kind, "always")
 
 
+@pytest.mark.parametrize(
+    "below", [urllib3_errors.NewConnectionError(None, "refused"), urllib3_errors.ProtocolError("reset")]
+)
+def test_entra_id_cannot_be_reached(below):
+    error = exceptions.ClientAuthenticationError("Authentication failed: ...")
+    error.__cause__ = exceptions.ServiceRequestError("...", error=below)
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
+    assert "AZURE_AUTHORITY_HOST" in failure.hint
+
+
 def test_what_is_nobodys():
     for error in (ValueError("x"), OSError("x"), KeyError("x"), StopIteration()):
         assert classify(error) is None
