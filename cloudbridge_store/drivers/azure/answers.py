@@ -50,6 +50,7 @@ class Answer:
     :ivar status_code: HTTP status.
     :ivar headers: of urllib3: any case of a name will do.
     :ivar content: the body, once :meth:`load` has read it.
+    :ivar needs: the permission that the request takes, where it was forbidden.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -58,6 +59,7 @@ class Answer:
         self.reason: str = raw.reason or ""
         self.headers: Any = raw.headers
         self.content = b""
+        self.needs = ""
 
     def judge(self, *, stream: bool) -> None:
         """Read the body, unless it is content, and raise what the answer says if it is no success."""
@@ -77,8 +79,9 @@ class Answer:
         try:
             # One byte more than is accepted, so that what is longer shows; amt=None would also unpack it.
             self.content = self.raw.read(_LONGEST + 1, decode_content=False) or b""
-            if len(self.content) <= _LONGEST:
-                self.raw.read(decode_content=False)
+            if len(self.content) > _LONGEST:
+                raise ForeignAnswerError("the answer is longer than any of the Blob service's", hint=ADDRESS)
+            self.raw.read(decode_content=False)
         except BaseException:
             self.raw.close()
             raise

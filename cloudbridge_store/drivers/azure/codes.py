@@ -45,9 +45,10 @@ ADDRESS = (
     "The answer is not the Blob service's: check azure_storage_account and azure_endpoint_url, and that no proxy or "
     "login page stands in between"
 )
+ROLE = "Storage Blob Data Contributor"
 PERMISSIONS = (
     "A shared access signature needs r to read, c or w to create, w to replace, d to delete, l to list, t for tags and "
-    "x for versions, and a role such as Storage Blob Data Contributor is needed with Entra ID"
+    f"x for versions, and a role such as {ROLE} is needed with Entra ID"
 )
 _LEASE = "Somebody has a lease on it: wait for its end, break it, or give its id as extra={'x-ms-lease-id': ...}"
 _BLOCKS = (

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.errors import InvalidConfigurationException, MissingDependencyError
@@ -39,6 +40,15 @@ class Credentials:
     """Something with ``get_token(scope)``, as azure-identity has them."""
     owned: bool = False
     """Nobody else has the token's source: it is closed with the driver."""
+
+    def has_ended(self) -> bool:
+        """Say whether a shared access signature says of itself that its time is over, by this machine's clock."""
+        ends = parse_qs(str(self.sas or "")).get("se", [""])[0]
+        try:
+            moment = datetime.fromisoformat(ends)
+        except ValueError:
+            return False  # a stored access policy may say when it ends
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < datetime.now(UTC)
 
     def close(self) -> None:
         """Release what finding tokens took."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -15,7 +17,8 @@ from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
 from cloudbridge_store.drivers.azure.answers import Answer
-from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, Meaning
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE, Meaning
+from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.http import seconds_to_wait
 from cloudbridge_store.errors import (
@@ -52,6 +55,9 @@ _IDENTITY = (
 )
 _CLOCK = "This machine's clock differs from the service's: set it right"
 _SHOWN = 500
+_TOLERATED = 15 * 60
+"""Seconds that the service lets a request be old."""
+ENDED = "The shared access signature has ended, or has not begun: get a new one"
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
@@ -198,6 +204,8 @@ class Said(NamedTuple):
     code: str
     headers: Mapping[str, str]
     text: str
+    needs: str = ""
+    """The permission that the request takes."""
 
 
 def said_by(error: exceptions.HttpResponseError) -> Said:
@@ -206,7 +214,8 @@ def said_by(error: exceptions.HttpResponseError) -> Said:
     headers = {str(name).lower(): str(value) for name, value in dict(getattr(response, "headers", {})).items()}
     code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
     status = getattr(response, "status_code", None)
-    return Said(status, str(getattr(code, "value", code)), headers, _document(response))
+    needs = getattr(response, "needs", "")
+    return Said(status, str(getattr(code, "value", code)), headers, _document(response), needs)
 
 
 def _document(response: Any) -> str:
@@ -223,7 +232,7 @@ def code_of(error: exceptions.HttpResponseError) -> str:
 
 def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
     said = said_by(error)
-    meaning = _meaning(said)
+    meaning = _specific(_meaning(said), said.needs)
     reason = (error.message or "").partition("\n")[0] or said.code or f"status {said.status}"
     return Failure(
         meaning.error,
@@ -261,6 +270,14 @@ def _meaning(said: Said) -> Meaning:
     return meaning_of_status(said.status)
 
 
+def _specific(meaning: Meaning, needs: str) -> Meaning:
+    """Say of all permissions only the one that the request takes, as far as that is known."""
+    if not needs:
+        return meaning
+    this = f"This takes {needs}, of a shared access signature; with Entra ID a role such as {ROLE}"
+    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, this))
+
+
 _FROM_ANYBODY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -288,9 +305,10 @@ _CAUSES = (
 def _of_refused_signature(said: Said) -> Meaning:
     """Tell apart what the service has one code for: its document has the reason."""
     cause = next((cause for pattern, cause in _CAUSES if pattern.search(said.text)), "key")
+    if not said.text and _clocks_differ(said.headers.get("date")):
+        cause = "clock"  # to a HEAD the service does not say why
     if cause == "expired":
-        hint = "The shared access signature has ended, or has not begun: get a new one"
-        return Meaning(CredentialsExpiredError, "auth", hint)
+        return Meaning(CredentialsExpiredError, "auth", ENDED)
     if cause == "clock":
         there = f" (the service has {said.headers['date']})" if "date" in said.headers else ""
         return Meaning(ClockSkewError, hint=f"{_CLOCK}{there}")
@@ -298,6 +316,13 @@ def _of_refused_signature(said: Said) -> Meaning:
         return Meaning(CredentialsExpiredError, "auth", "The token is for something else, or has ended: get a new one")
     hint = "Check azure_storage_key, azure_sas_token and azure_storage_account: they do not belong together"
     return Meaning(AuthenticationError, hint=hint)
+
+
+def _clocks_differ(there: str | None) -> bool:
+    try:
+        return abs(parsedate_to_datetime(there or "").timestamp() - time.time()) > _TOLERATED
+    except ValueError:
+        return False
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -317,5 +342,6 @@ def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponse
 
 def item_error(status: int, code: str, message: str, bucket: str, key: str) -> StoreError:
     """Return the error of one key in the answer to a batch."""
-    meaning = _meaning(Said(status, code, {"x-ms-request-id": ""}, message))
+    said = Said(status, code, {"x-ms-request-id": ""}, message, needed("DELETE", {}, {}))
+    meaning = _specific(_meaning(said), said.needs)
     return meaning.error(message or code or f"status {status}", bucket=bucket, key=key, code=code, hint=meaning.hint)

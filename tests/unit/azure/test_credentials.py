@@ -44,6 +44,22 @@ def test_each_kind(config, kind):
 
 
 @pytest.mark.parametrize(
+    ("ends", "ended"),
+    [
+        ("2001-01-01T00%3A00%3A00Z", True),
+        ("2001-01-01", True),
+        ("2001-01-01T00:00Z", True),
+        ("2901-01-01T00:00:00Z", False),
+        ("soon", False),
+        ("", False),
+    ],
+)
+def test_a_signature_says_when_it_ends(ends, ended):
+    assert Credentials("sas", sas=f"sv=1&se={ends}&sig=x").has_ended() is ended
+    assert Credentials("key", account_key=KEY).has_ended() is False
+
+
+@pytest.mark.parametrize(
     ("variables", "expected"),
     [
         ({"AZURE_STORAGE_CONNECTION_STRING": CONNECTION, "AZURE_STORAGE_KEY": KEY}, ("key", OTHER)),

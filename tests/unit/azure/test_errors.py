@@ -3,6 +3,8 @@
 import http.client
 import re
 import ssl
+import time
+from email.utils import formatdate
 
 import pytest
 
@@ -113,6 +115,14 @@ def test_answer(code, status, kind, retry):
 def test_the_document_tells_why_a_signature_was_refused(body, kind, retry):
     failure = classify(answered(403, "AuthenticationFailed", f"<AuthenticationErrorDetail>{body}", date="Sat"))
     assert (failure.error, failure.retry) == (kind, retry)
+    assert failure.hint
+
+
+@pytest.mark.parametrize(("ahead", "kind"), [(0, errors.AuthenticationError), (3600, errors.ClockSkewError)])
+def test_a_clock_that_differs_shows_without_a_document(ahead, kind):
+    there = formatdate(time.time() + ahead, usegmt=True)
+    failure = classify(answered(403, "AuthenticationFailed", Date=there))
+    assert failure.error is kind
     assert failure.hint
 
 
@@ -260,3 +270,4 @@ WITHOUT_MEANING = {
 def test_an_item_of_a_batch():
     error = item_error(403, "AuthorizationPermissionMismatch", "may not", "b", "k")
     assert (type(error), error.bucket, error.key) == (errors.PermissionDeniedError, "b", "k")
+    assert "This takes d to delete" in str(error)

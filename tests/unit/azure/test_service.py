@@ -13,6 +13,8 @@ from azure.core.exceptions import HttpResponseError
 
 from cloudbridge_store import CloudProviderFactory
 from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.drivers.azure import answers
+from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.base import Encryption, PutOptions, ReadOptions
 from cloudbridge_store.drivers.http import decode_own_text
 from cloudbridge_store.errors import (
@@ -127,7 +129,7 @@ def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path
         (refused(503, "ServerBusy"), ThrottledError, ""),
         (refused(409, "BlobArchived"), ArchivedError, "storage class"),
         (refused(412, "LeaseIdMissing"), LockedError, "lease"),
-        (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
+        (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "takes c to create, or w to replace"),
         (refused(400, "Md5Mismatch"), IntegrityError, ""),
         ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
         (
@@ -169,6 +171,39 @@ def test_what_should_have_been_signed_is_not_shown(play):
     assert "MAC signature" in str(caught.value)
 
 
+def test_an_answer_without_end_is_not_read_to_its_end(play, monkeypatch):
+    """Nor is its connection used again, on which the rest of it would come."""
+    monkeypatch.setattr(answers, "_LONGEST", 10)
+    pages = [(200, ANSWERED, b"x" * 100_000), listed()]
+    driver, script = play(lambda asked: pages.pop(0))
+    with pytest.raises(ForeignAnswerError, match="longer"):
+        driver.list_objects("bucket")
+    monkeypatch.undo()
+    assert list(driver.list_objects("bucket").items) == []
+    assert script.asked[0].client != script.asked[1].client
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "expected"),
+    [
+        ("HEAD", {}, {}, "r to read"),
+        ("GET", {"comp": "list"}, {}, "l to list"),
+        ("GET", {"restype": "container", "comp": "list"}, {}, "l to list"),
+        ("PUT", {"restype": "container"}, {}, "c to create"),
+        ("PUT", {"restype": "container", "comp": "acl"}, {}, ""),
+        ("PUT", {"restype": "service", "comp": "properties"}, {}, "w to write"),
+        ("POST", {"restype": "service", "comp": "userdelegationkey"}, {}, ""),
+        ("POST", {"restype": "container", "comp": "batch"}, {}, "d to delete"),
+        ("PUT", {"comp": "blocklist"}, {"x-ms-tags": "a=b"}, "c to create, or w to replace, and t for tags"),
+        ("DELETE", {"versionid": "1"}, {}, "x to delete versions"),
+        ("DELETE", {"snapshot": "1"}, {}, "d to delete"),
+        ("PUT", {"comp": "tier"}, {}, "w to write"),
+    ],
+)
+def test_the_permission_that_a_request_takes(method, query, headers, expected):
+    assert needed(method, query, headers) == expected
+
+
 def test_a_bucket_being_deleted_is_waited_for(play):
     answers = [refused(409, "ContainerBeingDeleted"), refused(409, "ContainerBeingDeleted"), CREATED]
     driver, script = play(lambda asked: answers.pop(0))
@@ -199,6 +234,33 @@ def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
     with pytest.raises(BucketNotFoundError):
         driver.head_object(bucket, "a")
     assert script.asked == []
+
+
+@pytest.mark.parametrize(
+    ("who", "answer"),
+    [
+        ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationPermissionMismatch")),
+        ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationFailure")),
+        ({"azure_anonymous": True}, refused(404, "ResourceNotFound")),
+        ({"azure_anonymous": True}, refused(401, "NoAuthenticationInformation")),
+    ],
+)
+def test_the_one_bucket_need_not_be_described(play, who, answer):
+    """The service describes no container to who has a signature for it alone, and none to nobody."""
+    driver, script = play(lambda asked: answer, **who, azure_container="bucket")
+    assert driver.head_bucket("bucket").name == "bucket"
+    assert query_of(script.asked[0])["comp"] == "list"
+    with pytest.raises(HttpResponseError):
+        driver.head_bucket("another")
+
+
+@pytest.mark.parametrize("answer", [refused(404, "ContainerNotFound"), refused(403, "AuthenticationFailed")])
+def test_the_one_bucket_has_to_be_there_and_the_signature_right(play, answer):
+    driver, _ = play(lambda asked: answer, azure_sas_token="sv=1&sr=c&sig=x", azure_container="bucket")
+    with pytest.raises(HttpResponseError):
+        driver.head_bucket("bucket")
+    with pytest.raises(HttpResponseError):
+        driver.list_buckets(limit=1)
 
 
 def test_two_hyphens_are_refused(make):
