@@ -42,6 +42,7 @@ _CLASSES: dict[int, type[HttpResponseError]] = {
 
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _QUOTED = re.compile("'.*'", re.DOTALL)
+_VALUE = re.compile("(<(HeaderValue|QueryParameterValue)>).*?(</\\2>|$)", re.DOTALL)
 
 
 class Answer:
@@ -90,10 +91,10 @@ class Answer:
     def text(self) -> str:
         """Return the body as text, as the SDK's exceptions show it.
 
-        A refused signature is answered with what should have been signed, headers with customers' keys included: what
-        is quoted there is left out.
+        A refused signature is answered with what should have been signed, headers with customers' keys included, and
+        a refused header with its value, which may be such a key or a signed address: what is quoted is left out.
         """
-        text = self.content.decode("utf-8", "replace")
+        text = _VALUE.sub(r"\1...\3", self.content.decode("utf-8", "replace"))
         return _QUOTED.sub("'...'", text) if self.status_code in _REFUSED else text
 
 

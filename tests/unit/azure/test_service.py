@@ -171,6 +171,17 @@ def test_what_should_have_been_signed_is_not_shown(play):
     assert "MAC signature" in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["</HeaderValue></Error>", ""])
+def test_a_refused_header_is_not_shown(play, end):
+    """It may be a customer's key, or the address of a copy's source with its signature."""
+    body = f"<Error><Code>InvalidHeaderValue</Code><Message>Said so</Message><HeaderValue>canary\n?sig=canary{end}"
+    driver, _ = play(lambda asked: (400, {**ANSWERED, "x-ms-error-code": "InvalidHeaderValue"}, body.encode()))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions())
+    assert "canary" not in f"{caught.value} {caught.value!r} {driver.classify(caught.value)}"
+    assert "Said so" in str(caught.value)
+
+
 def test_an_answer_without_end_is_not_read_to_its_end(play, monkeypatch):
     """Nor is its connection used again, on which the rest of it would come."""
     monkeypatch.setattr(answers, "_LONGEST", 10)
