@@ -94,6 +94,30 @@ def test_put_says_all_in_one_request(play):
     assert asked.headers["authorization"].startswith("SharedKey account1:")
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"ACL": "private"},
+        {"Content-Length": "1"},
+        {"x-ms-lease-id": None},
+        {"x-ms-lease-id": "a\r\nx-ms-b: c"},
+        {"x-ms-lease-id": "ü"},
+        {"x-ms lease": "a"},
+    ],
+)
+def test_what_is_no_header_of_the_service_is_not_sent(play, extra):
+    driver, script = play(lambda asked: CREATED)
+    options = PutOptions(extra=extra)
+    for call in (
+        lambda: driver.put_object("bucket", "a", BytesBody(b"1"), options),
+        lambda: driver.start_upload("bucket", "a", options),
+        lambda: driver.copy_url("bucket", "a", "https://example.org/", options),
+    ):
+        with pytest.raises(InvalidRequestError, match="x-ms-lease-id"):
+            call()
+    assert script.asked == []
+
+
 def test_a_signature_is_part_of_every_query(play):
     driver, script = play(lambda asked: CREATED, azure_sas_token="?sv=2021-12-02&sig=a%2Bb")
     driver.put_object("bucket", "a", BytesBody(b""), PutOptions())
