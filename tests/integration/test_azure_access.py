@@ -173,6 +173,17 @@ def test_a_copy_by_a_signature(harness, by_sas, bucket):
     assert copied.get_tags() == {"k": "v"}
 
 
+def test_the_accounts_rules_by_a_signature(harness, by_sas):
+    storage = by_sas(make_sas(harness.server)).storage
+    storage.set_rules("cors", [harness.cors_rule])
+    assert storage.get_rules("cors") == [harness.cors_rule]
+    reader = by_sas(make_sas(harness.server, permission="r")).storage
+    with pytest.raises(errors.PermissionDeniedError, match="This takes w to write"):
+        reader.set_rules("cors", [])
+    storage.set_rules("cors", [])
+    assert storage.get_rules("cors") == []
+
+
 # Copies between accounts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
@@ -73,7 +72,7 @@ def list_page(service: Service, limit: int, token: str | None) -> Page[BucketInf
     """
     if service.only is not None:
         return Page([_only(service, service.only)])
-    if re.search("(?:^|&)sr=", service.identity.sas or ""):
+    if service.identity.kind == "sas" and not service.identity.of_account:
         hint = "name it as azure_container"
         raise UnsupportedOperationError("a shared access signature for one container lists no containers", hint=hint)
     query = {"comp": "list", "maxresults": str(max(1, min(limit, _MOST)))}

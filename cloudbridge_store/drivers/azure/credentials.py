@@ -41,6 +41,11 @@ class Credentials:
     owned: bool = False
     """Nobody else has the token's source: it is closed with the driver."""
 
+    @property
+    def of_account(self) -> bool:
+        """Whether what belongs to the account itself may be asked for: not with a signature for one bucket or blob."""
+        return self.kind in ("key", "token") or (self.kind == "sas" and "sr" not in parse_qs(str(self.sas)))
+
     def has_ended(self) -> bool:
         """Say whether a shared access signature says of itself that its time is over, by this machine's clock."""
         ends = parse_qs(str(self.sas or "")).get("se", [""])[0]

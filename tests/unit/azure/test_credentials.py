@@ -60,6 +60,22 @@ def test_a_signature_says_when_it_ends(ends, ended):
 
 
 @pytest.mark.parametrize(
+    ("config", "account"),
+    [
+        ({"azure_storage_key": KEY}, True),
+        ({"azure_access_token": "t"}, True),
+        ({"azure_sas_token": "sv=1&ss=b&srt=sco&sp=rwl&sig=x"}, True),
+        ({"azure_sas_token": "sv=1&sr=c&sp=rwl&sig=x"}, False),
+        ({"azure_anonymous": True}, False),
+    ],
+)
+def test_what_belongs_to_the_account_is_not_promised_to_who_has_one_bucket(config, account):
+    given = {"azure_storage_account": "account1", "azure_website_url": "https://web.example", **config}
+    able = CloudProviderFactory().create_provider("azure", given).capabilities
+    assert (able.website, bool(able.account_rules)) == (account, account)
+
+
+@pytest.mark.parametrize(
     ("variables", "expected"),
     [
         ({"AZURE_STORAGE_CONNECTION_STRING": CONNECTION, "AZURE_STORAGE_KEY": KEY}, ("key", OTHER)),
