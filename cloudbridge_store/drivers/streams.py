@@ -77,6 +77,8 @@ class BodyStream:
         self._raw = raw
         source = None if raw is None or getattr(raw, "chunked", True) else getattr(raw, "_fp", None)
         self._source: Any = source if hasattr(source, "readinto") else body
+        if not length:
+            self._release()
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Receive bytes in place; 0 only at the end. :raises ConnectionFailedError: the end came early."""

@@ -373,6 +373,18 @@ def test_a_customers_key_is_not_sent_in_the_clear(make, play):
     assert "customer" in make().capabilities.encryption
 
 
+def test_a_connection_serves_the_next_request(play):
+    """Also one that brought nothing, which nobody reads; but not one with content left on it."""
+    bodies = [b"", b"", b"content", b"content", b""]
+    driver, script = play(lambda asked: content(bodies.pop(0)))
+    for read in (0, 0, 10, 3, 0):
+        with closing(driver.get_object("bucket", "a", ReadOptions()).stream) as stream:
+            stream.read(read)
+    ports = [each.client[1] for each in script.asked]
+    assert len(set(ports[:4])) == 1
+    assert ports[4] != ports[3]
+
+
 # Listings
 
 
