@@ -13,6 +13,7 @@ from azure.storage.blob import generate_container_sas
 from servers.azure_harnesses import AzuriteHarness, AzuriteTlsHarness, make_sas
 
 from cloudbridge_store import errors
+from cloudbridge_store.drivers.base import PUT_PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,13 @@ def test_credentials_for_one_bucket(by_sas, container_sas, bucket):
         list(own.sibling(f"{bucket.name}-x").objects)
     with pytest.raises(errors.ProviderConnectionException):
         by_sas(sas, azure_container=f"{bucket.name}-x").authenticate()
-    # What may not list may still be known.
-    assert by_sas(container_sas("r"), azure_container=bucket.name).authenticate()
+    # What may not list may still be known, and do what it may.
+    writer = by_sas(container_sas("w"), azure_container=bucket.name)
+    assert writer.authenticate()
+    for there in (writer.storage.buckets.get(bucket.name), *writer.storage.buckets.list()):
+        there.objects.create("b").upload(b"2")
+    assert bucket.objects.get("b").content() == b"2"
+    assert provider.storage.buckets.get(bucket.name).name == bucket.name
 
 
 @pytest.mark.parametrize("kinds", ["o", "co", "sco"])
@@ -124,8 +130,12 @@ def test_credentials_of_some_kinds_are_known(harness, by_sas, kinds):
 
 
 def test_credentials_that_have_ended_are_not(harness, by_sas):
+    provider = by_sas(make_sas(harness.server, seconds=-60))
     with pytest.raises(errors.ProviderConnectionException):
-        by_sas(make_sas(harness.server, seconds=-60)).authenticate()
+        provider.authenticate()
+    # To a HEAD, too, which the service explains nothing to.
+    with pytest.raises(errors.CredentialsExpiredError, match="get a new one"):
+        provider.storage.buckets.get("bucket")
 
 
 def test_a_wrong_key_is_not_known(harness):
@@ -138,10 +148,19 @@ def test_a_permission_that_is_missing(harness, by_sas, bucket):
     provider = by_sas(make_sas(harness.server, permission="rl"))
     obj = provider.storage.buckets.get(bucket.name).objects.create("a")
     assert obj.content() == b"1"
-    for call in (lambda: obj.upload(b"2"), obj.delete, lambda: obj.set_tags({"a": "1"})):
-        with pytest.raises(errors.PermissionDeniedError) as caught:
+    for call, needed in (
+        (lambda: obj.upload(b"2"), "c to create, or w to replace,"),
+        (lambda: obj.upload(b"2", tags={"a": "1"}), "w to replace, and t for tags,"),
+        (obj.delete, "d to delete,"),
+        (lambda: obj.set_tags({"a": "1"}), "t for tags,"),
+    ):
+        with pytest.raises(errors.PermissionDeniedError, match=f"This takes .*{needed} of a shared access signature"):
             call()
-        assert "needs r to read" in str(caught.value)
+    there = by_sas(make_sas(harness.server, permission="w"), azure_container=bucket.name).storage.buckets.get(
+        bucket.name
+    )
+    with pytest.raises(errors.PermissionDeniedError, match="This takes r to read"):
+        there.objects.create("a").content()
     assert bucket.objects.get("a").content() == b"1"
 
 
@@ -152,6 +171,17 @@ def test_a_copy_by_a_signature(harness, by_sas, bucket):
     copied = obj.copy_to(there, "b")
     assert (copied.content(), copied.content_type, copied.metadata) == (b"1", "x/y", {"m": "1"})
     assert copied.get_tags() == {"k": "v"}
+
+
+def test_the_accounts_rules_by_a_signature(harness, by_sas):
+    storage = by_sas(make_sas(harness.server)).storage
+    storage.set_rules("cors", [harness.cors_rule])
+    assert storage.get_rules("cors") == [harness.cors_rule]
+    reader = by_sas(make_sas(harness.server, permission="r")).storage
+    with pytest.raises(errors.PermissionDeniedError, match="This takes w to write"):
+        reader.set_rules("cors", [])
+    storage.set_rules("cors", [])
+    assert storage.get_rules("cors") == []
 
 
 # Copies between accounts
@@ -247,6 +277,16 @@ def test_a_leased_object_is_kept(bucket):
     obj.upload(b"3")
 
 
+def test_objects_of_other_kinds_are_no_unfinished_uploads(bucket):
+    """The service has no blocks of them to list, and refuses to."""
+    bucket.provider.native.get_blob_client(bucket.name, "log").create_append_blob()
+    bucket.provider.native.get_blob_client(bucket.name, "disk").create_page_blob(0)
+    started = bucket.provider.session.driver.start_upload(bucket.name, "new", PUT_PLAIN)
+    assert [(each.name, each.id) for each in bucket.list_uploads()] == [("new", started)]
+    bucket.delete(delete_contents=True)
+    assert bucket.provider.storage.buckets.get(bucket.name) is None
+
+
 # Public buckets and the website
 
 
@@ -261,6 +301,17 @@ def test_public_access_leaves_the_policies(bucket):
     bucket.make_private()
     found = container.get_container_access_policy()
     assert (found["public_access"], [each.id for each in found["signed_identifiers"]]) == (None, ["readers"])
+
+
+def test_nobody_reads_what_is_public(harness, bucket):
+    bucket.objects.create("a").upload(b"1")
+    nobody = {"azure_storage_key": None, "azure_anonymous": True, "azure_container": bucket.name}
+    bucket.make_public()
+    with harness.make_provider(**nobody) as provider:
+        there = provider.storage.buckets.get(bucket.name)
+        assert there.objects.get("a").content() == b"1"
+        with pytest.raises(errors.StoreError):
+            there.objects.create("b").upload(b"2")
 
 
 def test_the_account_has_one_website(harness):

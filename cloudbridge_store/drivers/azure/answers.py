@@ -42,6 +42,7 @@ _CLASSES: dict[int, type[HttpResponseError]] = {
 
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _QUOTED = re.compile("'.*'", re.DOTALL)
+_VALUE = re.compile("(<(HeaderValue|QueryParameterValue)>).*?(</\\2>|$)", re.DOTALL)
 
 
 class Answer:
@@ -50,6 +51,7 @@ class Answer:
     :ivar status_code: HTTP status.
     :ivar headers: of urllib3: any case of a name will do.
     :ivar content: the body, once :meth:`load` has read it.
+    :ivar needs: the permission that the request takes, where it was forbidden.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -58,6 +60,7 @@ class Answer:
         self.reason: str = raw.reason or ""
         self.headers: Any = raw.headers
         self.content = b""
+        self.needs = ""
 
     def judge(self, *, stream: bool) -> None:
         """Read the body, unless it is content, and raise what the answer says if it is no success."""
@@ -77,8 +80,9 @@ class Answer:
         try:
             # One byte more than is accepted, so that what is longer shows; amt=None would also unpack it.
             self.content = self.raw.read(_LONGEST + 1, decode_content=False) or b""
-            if len(self.content) <= _LONGEST:
-                self.raw.read(decode_content=False)
+            if len(self.content) > _LONGEST:
+                raise ForeignAnswerError("the answer is longer than any of the Blob service's", hint=ADDRESS)
+            self.raw.read(decode_content=False)
         except BaseException:
             self.raw.close()
             raise
@@ -87,10 +91,10 @@ class Answer:
     def text(self) -> str:
         """Return the body as text, as the SDK's exceptions show it.
 
-        A refused signature is answered with what should have been signed, headers with customers' keys included: what
-        is quoted there is left out.
+        A refused signature is answered with what should have been signed, headers with customers' keys included, and
+        a refused header with its value, which may be such a key or a signed address: what is quoted is left out.
         """
-        text = self.content.decode("utf-8", "replace")
+        text = _VALUE.sub(r"\1...\3", self.content.decode("utf-8", "replace"))
         return _QUOTED.sub("'...'", text) if self.status_code in _REFUSED else text
 
 

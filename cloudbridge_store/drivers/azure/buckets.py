@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
+
 from cloudbridge_store.drivers.azure.documents import plain_text, read_document
+from cloudbridge_store.drivers.azure.errors import classify
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.translate import parse_time, require
-from cloudbridge_store.drivers.base import BucketInfo, Page
-from cloudbridge_store.errors import BucketNotEmptyError, InvalidRequestError, UnsupportedOperationError
+from cloudbridge_store.drivers.base import BucketInfo, Failure, Page
+from cloudbridge_store.errors import (
+    AuthenticationError,
+    BucketNotEmptyError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    UnsupportedOperationError,
+)
 
 _CONTAINER = {"restype": "container"}
 _MOST = 5000
@@ -25,8 +33,31 @@ def create(service: Service, bucket: str) -> BucketInfo:
 
 
 def head(service: Service, bucket: str) -> BucketInfo:
-    """Describe a bucket."""
+    """Describe a bucket, or only name it, where it is the one that a signature is for, or that is public."""
+    if bucket == service.only and service.identity.kind in ("sas", "anonymous"):
+        return _only(service, bucket)
     return _info(bucket, service.send("HEAD", service.path(bucket), _CONTAINER).headers)
+
+
+def _only(service: Service, bucket: str) -> BucketInfo:
+    """Return the one bucket that the credentials are for, having had the service look at them.
+
+    A signature for a container permits nobody to describe it, whatever its letters are, and need not permit to list.
+    Of a container whose objects alone are public, nobody is told that it exists.
+    """
+    try:
+        service.send("GET", service.path(bucket), {**_CONTAINER, "comp": "list", "maxresults": "1"})
+    except HttpResponseError as error:
+        failure = classify(error)
+        if failure is None or (failure.error is not PermissionDeniedError and not _is_hidden(service, failure)):
+            raise
+    return BucketInfo(bucket)
+
+
+def _is_hidden(service: Service, failure: Failure) -> bool:
+    # Nobody is told to say who asks, or that there is nothing; a missing container would be another code.
+    refused = failure.error is AuthenticationError or failure.code == "ResourceNotFound"
+    return service.identity.kind == "anonymous" and refused
 
 
 def _info(bucket: str, headers: Any) -> BucketInfo:
@@ -40,9 +71,8 @@ def list_page(service: Service, limit: int, token: str | None) -> Page[BucketInf
     :raises UnsupportedOperationError: they are for one bucket, and which it is has not been said.
     """
     if service.only is not None:
-        service.send("GET", service.path(service.only), {**_CONTAINER, "comp": "list", "maxresults": "1"})
-        return Page([BucketInfo(service.only)])
-    if re.search("(?:^|&)sr=", service.identity.sas or ""):
+        return Page([_only(service, service.only)])
+    if service.identity.kind == "sas" and not service.identity.of_account:
         hint = "name it as azure_container"
         raise UnsupportedOperationError("a shared access signature for one container lists no containers", hint=hint)
     query = {"comp": "list", "maxresults": str(max(1, min(limit, _MOST)))}

@@ -45,9 +45,10 @@ ADDRESS = (
     "The answer is not the Blob service's: check azure_storage_account and azure_endpoint_url, and that no proxy or "
     "login page stands in between"
 )
+ROLE = "Storage Blob Data Contributor"
 PERMISSIONS = (
     "A shared access signature needs r to read, c or w to create, w to replace, d to delete, l to list, t for tags and "
-    "x for versions, and a role such as Storage Blob Data Contributor is needed with Entra ID"
+    f"x for versions, and a role such as {ROLE} is needed with Entra ID"
 )
 _LEASE = "Somebody has a lease on it: wait for its end, break it, or give its id as extra={'x-ms-lease-id': ...}"
 _BLOCKS = (
@@ -130,6 +131,7 @@ _HELD: Mapping[str, Meaning] = {
             *("IncrementalCopyBlobMismatch", "IncrementalCopyOfEarlierVersionSnapshotNotAllowed", "PathConflict"),
             *("IncrementalCopyOfEarlierSnapshotNotAllowed", "PreviousSnapshotCannotBeNewer", "CannotDeleteDirectory"),
             *("DestinationPathIsBeingDeleted", "RenameDestinationParentPathNotFound", "ClientCacheFlushDelay"),
+            "OperationNotAllowedOnRootBlob",
         ),
         Meaning(ConflictError),
     ),
@@ -197,7 +199,7 @@ _WRONG: Mapping[str, Meaning] = {
             *("InvalidResourceName", "InvalidUri", "InvalidXmlDocument", "InvalidXmlNodeValue", "InvalidMarker"),
             *("MetadataTooLarge", "MissingContentLengthHeader", "MissingRequiredQueryParameter", "InvalidHttpVerb"),
             *("MissingRequiredHeader", "MissingRequiredXmlNode", "OutOfRangeInput", "RequestUrlFailedToParse"),
-            *("OutOfRangeQueryParameterValue", "BlockListTooLong", "InvalidBlobTier", "InvalidBlobType"),
+            *("OutOfRangeQueryParameterValue", "BlockListTooLong", "InvalidBlobTier"),
             *(
                 "InvalidBlockId",
                 "InvalidBlockList",
@@ -221,8 +223,7 @@ _WRONG: Mapping[str, Meaning] = {
                 "InvalidRenameSourcePath",
             ),
             *("InvalidFileOrDirectoryPathName", "ReadOnlyAttribute", "FileShareProvisionedIopsInvalid", "InvalidOwner"),
-            *("InvalidOrMissingCopySource", "CopySourceInvalid", "BlobUsesCustomerSpecifiedEncryption"),
-            *("BlobDoesNotUseCustomerSpecifiedEncryption", "BlobCustomerSpecifiedEncryptionMismatch"),
+            *("InvalidOrMissingCopySource", "CopySourceInvalid"),
             *(
                 "CustomerProvidedKeyIsMissing",
                 "InvalidMd5",
@@ -235,6 +236,18 @@ _WRONG: Mapping[str, Meaning] = {
         Meaning(InvalidRequestError),
     ),
     "InvalidBlobOrBlock": Meaning(InvalidRequestError, hint=_BLOCKS),
+    "InvalidBlobType": Meaning(
+        InvalidRequestError, hint="There is an append or page blob of that name: delete it first"
+    ),
+    **_all(
+        (
+            *("BlobUsesCustomerSpecifiedEncryption", "BlobDoesNotUseCustomerSpecifiedEncryption"),
+            "BlobCustomerSpecifiedEncryptionMismatch",
+        ),
+        Meaning(
+            InvalidRequestError, hint="Give encryption=Encryption.customer(key) with the writer's key, or none at all"
+        ),
+    ),
     "InvalidRange": Meaning(InvalidRangeError),
     **_all(
         (

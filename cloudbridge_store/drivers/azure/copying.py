@@ -10,10 +10,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.azure import background, tagging, uploads
+from cloudbridge_store.drivers.azure.errors import code_of, reworded
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import Signer, address
 from cloudbridge_store.drivers.azure.translate import (
@@ -25,7 +26,7 @@ from cloudbridge_store.drivers.azure.translate import (
 )
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.drivers.base import MiB, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.errors import PreconditionFailedError, UnsupportedOperationError
+from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedError, UnsupportedOperationError
 from cloudbridge_store.redaction import hide
 
 LARGEST_AT_ONCE = 256 * MiB
@@ -34,6 +35,8 @@ BLOCK = 64 * MiB
 """Bytes that the service fetches in one request, well within a read time-out."""
 _MOST_BLOCKS = 50_000
 _WORKERS = 8
+_NO_SOURCE = frozenset({"BlobNotFound", "ResourceNotFound"})
+"""What is missing is the source: a copy's target need not exist."""
 _SOURCE_SECONDS = 3_600
 """How long the service may read the source by the signature that it is given."""
 
@@ -174,10 +177,20 @@ def copy(
 
 
 def copy_url(service: Service, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
-    """Store what a URL leads to, which the service fetches. :raises InvalidConfigurationException: plain http."""
+    """Store what a URL leads to, which the service fetches.
+
+    :raises InvalidConfigurationException: plain http. :raises InvalidRequestError: the service gets nothing from there.
+    """
     url = hide(url)
     refuse_http(url, service.settings)
-    return Copy(service, Source(url), bucket, key).described(options)
+    try:
+        return Copy(service, Source(url), bucket, key).described(options)
+    except ResourceNotFoundError as error:
+        if code_of(error) not in _NO_SOURCE:
+            raise
+        reason = "the service finds nothing at the URL, or nothing that it may read"
+        failed = reworded(InvalidRequestError, reason, error, bucket=bucket, key=key)
+        raise failed from failed.__cause__
 
 
 def _description(info: ObjectInfo, found: Mapping[str, str], tags: Mapping[str, str]) -> PutOptions:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
+from cloudbridge_store.config import Settings
 from cloudbridge_store.errors import InvalidConfigurationException, MissingDependencyError
 from cloudbridge_store.redaction import hide
 
@@ -17,6 +22,9 @@ _RENEW_AHEAD = 300
 """Seconds before its end from which a token is not used any more."""
 _FOR_EVER = 2**53
 _PRINCIPAL = ("azure_client_id", "azure_secret", "azure_tenant")
+_AUTHORITIES = {"usgovcloudapi.net": "login.microsoftonline.us", "chinacloudapi.cn": "login.chinacloudapi.cn"}
+"""Who gives out tokens in the sovereign clouds, by the end of their domains, as azure-identity has them."""
+_AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,28 @@ class Credentials:
     """The query of a signed URL, without a question mark."""
     token: Any = field(default=None, repr=False)
     """Something with ``get_token(scope)``, as azure-identity has them."""
+    owned: bool = False
+    """Nobody else has the token's source: it is closed with the driver."""
+
+    @property
+    def of_account(self) -> bool:
+        """Whether what belongs to the account itself may be asked for: not with a signature for one bucket or blob."""
+        return self.kind in ("key", "token") or (self.kind == "sas" and "sr" not in parse_qs(str(self.sas)))
+
+    def has_ended(self) -> bool:
+        """Say whether a shared access signature says of itself that its time is over, by this machine's clock."""
+        ends = parse_qs(str(self.sas or "")).get("se", [""])[0]
+        try:
+            moment = datetime.fromisoformat(ends)
+        except ValueError:
+            return False  # a stored access policy may say when it ends
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < datetime.now(UTC)
+
+    def close(self) -> None:
+        """Release what finding tokens took."""
+        if self.owned and hasattr(self.token, "close"):
+            with contextlib.suppress(Exception):  # what was asked of the driver has been done
+                self.token.close()
 
 
 class AccessToken(NamedTuple):
@@ -78,7 +108,7 @@ class TokenKeeper:
         return True
 
 
-def choose(config: Mapping[str, Any], parts: Mapping[str, str]) -> Credentials:
+def choose(config: Mapping[str, Any], parts: Mapping[str, str], settings: Settings, url: str) -> Credentials:
     """Return the credentials that a configuration means.
 
     The nearest source that has any counts: what was given to ``create_provider`` before the environment, a profile,
@@ -86,6 +116,8 @@ def choose(config: Mapping[str, Any], parts: Mapping[str, str]) -> Credentials:
     what was given itself only one may be there, save a token beside a principal.
 
     :param parts: what the connection string says, by its own names in lower case.
+    :param settings: how whoever gives out tokens is reached.
+    :param url: address of the account, whose cloud says who that is.
     :raises InvalidConfigurationException: two that contradict each other, or half of one.
     """
     origins: Mapping[str, int] = getattr(config, "origins", {})
@@ -96,6 +128,8 @@ def choose(config: Mapping[str, Any], parts: Mapping[str, str]) -> Credentials:
         raise InvalidConfigurationException(f"config keys {names} contradict each other: give one of them")
     nearest = min(found.values(), default=0)
     kind = next((kind for kind in _NAMES if found.get(kind) == nearest), "default")
+    if kind in ("principal", "default"):
+        return Credentials("token", token=_of_identity(config, settings, url), owned=True)
     return _make(kind, config, parts)
 
 
@@ -129,9 +163,7 @@ def _make(kind: str, config: Mapping[str, Any], parts: Mapping[str, str]) -> Cre
     if kind == "token":
         given = config["azure_access_token"]
         return Credentials("token", token=given if hasattr(given, "get_token") else GivenToken(_text(given)))
-    if kind == "anonymous":
-        return Credentials("anonymous")
-    return Credentials("token", token=_of_identity(config))
+    return Credentials("anonymous")
 
 
 def _text(given: object) -> str:
@@ -140,7 +172,7 @@ def _text(given: object) -> str:
     raise InvalidConfigurationException("config key azure_access_token must be text, or something with get_token()")
 
 
-def _of_identity(config: Mapping[str, Any]) -> Any:
+def _of_identity(config: Mapping[str, Any], settings: Settings, url: str) -> Any:
     """Return a credential of azure-identity: a service principal's, or the chain that finds what this machine has."""
     try:
         from azure import identity  # here, as a key needs none of it
@@ -151,13 +183,34 @@ def _of_identity(config: Mapping[str, Any]) -> Any:
         )
         raise MissingDependencyError(message) from error
     client, secret, tenant = (config[name] for name in _PRINCIPAL)
-    if secret:
-        if not (client and tenant):
-            raise InvalidConfigurationException(
-                "config keys azure_client_id, azure_secret and azure_tenant come together"
-            )
-        return identity.ClientSecretCredential(tenant_id=tenant, client_id=client, client_secret=str(secret))
+    if secret and not (client and tenant):
+        raise InvalidConfigurationException("config keys azure_client_id, azure_secret and azure_tenant come together")
+    options = _asking(config, settings, url)
+    try:
+        if not secret:
+            return identity.DefaultAzureCredential(**options, **_named(client, tenant))
+        # The chain tries what is not there, and asks machines next to it; of a principal it is known who is asked.
+        options |= {"retry_total": 0, **({"proxies": dict(settings.proxies)} if settings.proxies is not None else {})}
+        who = {"tenant_id": tenant, "client_id": client, "client_secret": str(secret)}
+        return identity.ClientSecretCredential(**who, **options)
+    except ValueError as error:
+        raise InvalidConfigurationException(f"azure_client_id, azure_secret, azure_tenant: {error}") from error
+
+
+def _named(client: str | None, tenant: str | None) -> dict[str, str]:
     named = {"managed_identity_client_id": client, "workload_identity_client_id": client} if client else {}
-    if tenant:
-        named["workload_identity_tenant_id"] = tenant
-    return identity.DefaultAzureCredential(**named)
+    return {**named, "workload_identity_tenant_id": tenant} if tenant else named
+
+
+def _asking(config: Mapping[str, Any], settings: Settings, url: str) -> dict[str, Any]:
+    """Return how tokens are asked for: of whom, unless the environment says so, and over which connections."""
+    options: dict[str, Any] = {"connection_timeout": settings.connect_timeout, "read_timeout": settings.read_timeout}
+    if not settings.verify_tls:
+        options["connection_verify"] = False
+    elif settings.ca_bundle is not None:
+        options["connection_verify"] = str(settings.ca_bundle)
+    domains = (urlsplit(url).hostname or "", str(config["azure_endpoint_suffix"]).strip("."))
+    found = [whom for end, whom in _AUTHORITIES.items() if any(each.endswith(end) for each in domains)]
+    if found and not os.environ.get(_AUTHORITY_VARIABLE):
+        options["authority"] = found[0]
+    return options

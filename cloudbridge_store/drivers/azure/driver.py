@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
@@ -44,7 +46,9 @@ from cloudbridge_store.drivers.base import (
     UploadInfo,
     VersionInfo,
 )
-from cloudbridge_store.errors import StoreError
+from cloudbridge_store.errors import CredentialsExpiredError, StoreError
+
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class AzureDriver(Driver):
@@ -70,7 +74,11 @@ class AzureDriver(Driver):
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):
             return Failure(type(error), reason=error.reason)
-        return errors.classify(error)
+        failure = errors.classify(error)
+        if failure is not None and failure.status in _REFUSED and self._service.identity.has_ended():
+            # The service says why in a document, and with none to a HEAD.
+            return replace(failure, error=CredentialsExpiredError, retry="auth", hint=errors.ENDED)
+        return failure
 
     def renew(self) -> bool:
         return self._service.renew()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -13,7 +16,9 @@ from azure.core import exceptions
 from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
-from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, Meaning
+from cloudbridge_store.drivers.azure.answers import Answer
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE, Meaning
+from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.http import seconds_to_wait
 from cloudbridge_store.errors import (
@@ -37,12 +42,22 @@ _TLS = "The server's certificate was not accepted: set ca_bundle, or check the a
 _NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
 _NAME = "There is no such host: check azure_storage_account and azure_endpoint_url, and this machine's DNS"
 _PROXY = "The proxy could not be reached: check proxies, or the environment's HTTPS_PROXY"
+_REFUSING = "The proxy leads nowhere: check proxies, its user and password, and whether it permits this address"
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d)\d\d")
+"""How http.client says that a proxy refused: nothing has reached the service."""
+_ENTRA = (
+    "What gives out tokens could not be reached: check proxies, ca_bundle, and for another cloud azure_endpoint_suffix "
+    "or AZURE_AUTHORITY_HOST"
+)
 _IDENTITY = (
     "Give azure_storage_key, azure_sas_token, or a service principal (azure_client_id, azure_secret, azure_tenant), "
     "or set azure_anonymous"
 )
 _CLOCK = "This machine's clock differs from the service's: set it right"
 _SHOWN = 500
+_TOLERATED = 15 * 60
+"""Seconds that the service lets a request be old."""
+ENDED = "The shared access signature has ended, or has not begun: get a new one"
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
@@ -93,10 +108,15 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
 
 def classify(error: BaseException) -> Failure | None:
     """Say what an exception of the SDK, or of the connection below it, means; ``None`` if it is of neither."""
-    if isinstance(error, exceptions.HttpResponseError) and getattr(error, "response", None) is not None:
+    response = getattr(error, "response", None)
+    if isinstance(response, Answer) and isinstance(error, exceptions.HttpResponseError):
         return _classify_answer(error)
     if isinstance(error, exceptions.ClientAuthenticationError) or _is_unavailable(error):
-        return Failure(AuthenticationError, reason=_reason(error), hint=_IDENTITY)
+        return _classify_identity(error)
+    if isinstance(error, exceptions.HttpResponseError) and response is not None:
+        return _classify_answer(error)
+    if (found := _TUNNEL.search(str(error))) is not None:
+        return Failure(ConnectionFailedError, "no" if found[1] == "4" else "always", _reason(error), hint=_REFUSING)
     if isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError)):
         below = _innermost(error)
         if (failure := _classify_tls(below)) is not None:
@@ -110,6 +130,24 @@ def classify(error: BaseException) -> Failure | None:
     return None
 
 
+def _classify_identity(error: BaseException) -> Failure:
+    """Say what keeps a token away. An answer in it is one of Entra ID, which says 400 to a wrong secret.
+
+    Without a token nothing has been asked of the Blob service yet.
+    """
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Failure(ThrottledError, "always", _reason(error), status=status)
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure(ServiceUnavailableError, "always", _reason(error), status=status)
+    cause = error.__cause__
+    if isinstance(cause, (exceptions.ServiceRequestError, exceptions.ServiceResponseError, RequestException)):
+        found = classify(cause)
+        if found is not None:
+            return replace(found, retry="always" if found.retry == "idempotent" else found.retry, hint=_ENTRA)
+    return Failure(AuthenticationError, reason=_reason(error), status=status, hint=_IDENTITY)
+
+
 def _is_unavailable(error: BaseException) -> bool:
     # azure-identity's, which need not be installed; it is a subclass of nothing that says what it is.
     return type(error).__name__ in ("CredentialUnavailableError", "AuthenticationRequiredError")
@@ -121,10 +159,10 @@ def _innermost(error: BaseException) -> BaseException:
         below = getattr(error, "inner_exception", None) or getattr(error, "reason", None)
         if not isinstance(below, BaseException):
             below = next((each for each in error.args if isinstance(each, BaseException)), None)
-        if below is None or (isinstance(error, urllib3_errors.ProxyError) and not _tells(below)):
+        if below is None or not _tells(below):
             return error
-        if not _tells(below):
-            return error
+        if isinstance(error, urllib3_errors.ProxyError) and not isinstance(below, _OF_TLS):
+            return error  # what is below is the proxy's name and address, not the service's
         error = below
     return error
 
@@ -133,8 +171,11 @@ def _tells(error: BaseException) -> bool:
     return isinstance(error, (urllib3_errors.HTTPError, exceptions.AzureError, RequestException, ssl.SSLError))
 
 
+_OF_TLS = (ssl.SSLError, urllib3_errors.SSLError)
+
+
 def _classify_tls(error: BaseException) -> Failure | None:
-    if not isinstance(error, (ssl.SSLError, urllib3_errors.SSLError)):
+    if not isinstance(error, _OF_TLS):
         return None
     text = str(error)
     if (
@@ -163,6 +204,8 @@ class Said(NamedTuple):
     code: str
     headers: Mapping[str, str]
     text: str
+    needs: str = ""
+    """The permission that the request takes."""
 
 
 def said_by(error: exceptions.HttpResponseError) -> Said:
@@ -171,7 +214,8 @@ def said_by(error: exceptions.HttpResponseError) -> Said:
     headers = {str(name).lower(): str(value) for name, value in dict(getattr(response, "headers", {})).items()}
     code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
     status = getattr(response, "status_code", None)
-    return Said(status, str(getattr(code, "value", code)), headers, _document(response))
+    needs = getattr(response, "needs", "")
+    return Said(status, str(getattr(code, "value", code)), headers, _document(response), needs)
 
 
 def _document(response: Any) -> str:
@@ -188,7 +232,7 @@ def code_of(error: exceptions.HttpResponseError) -> str:
 
 def _classify_answer(error: exceptions.HttpResponseError) -> Failure:
     said = said_by(error)
-    meaning = _meaning(said)
+    meaning = _specific(_meaning(said), said.needs)
     reason = (error.message or "").partition("\n")[0] or said.code or f"status {said.status}"
     return Failure(
         meaning.error,
@@ -226,6 +270,14 @@ def _meaning(said: Said) -> Meaning:
     return meaning_of_status(said.status)
 
 
+def _specific(meaning: Meaning, needs: str) -> Meaning:
+    """Say of all permissions only the one that the request takes, as far as that is known."""
+    if not needs:
+        return meaning
+    this = f"This takes {needs}, of a shared access signature; with Entra ID a role such as {ROLE}"
+    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, this))
+
+
 _FROM_ANYBODY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -253,9 +305,10 @@ _CAUSES = (
 def _of_refused_signature(said: Said) -> Meaning:
     """Tell apart what the service has one code for: its document has the reason."""
     cause = next((cause for pattern, cause in _CAUSES if pattern.search(said.text)), "key")
+    if not said.text and _clocks_differ(said.headers.get("date")):
+        cause = "clock"  # to a HEAD the service does not say why
     if cause == "expired":
-        hint = "The shared access signature has ended, or has not begun: get a new one"
-        return Meaning(CredentialsExpiredError, "auth", hint)
+        return Meaning(CredentialsExpiredError, "auth", ENDED)
     if cause == "clock":
         there = f" (the service has {said.headers['date']})" if "date" in said.headers else ""
         return Meaning(ClockSkewError, hint=f"{_CLOCK}{there}")
@@ -263,6 +316,13 @@ def _of_refused_signature(said: Said) -> Meaning:
         return Meaning(CredentialsExpiredError, "auth", "The token is for something else, or has ended: get a new one")
     hint = "Check azure_storage_key, azure_sas_token and azure_storage_account: they do not belong together"
     return Meaning(AuthenticationError, hint=hint)
+
+
+def _clocks_differ(there: str | None) -> bool:
+    try:
+        return abs(parsedate_to_datetime(there or "").timestamp() - time.time()) > _TOLERATED
+    except ValueError:
+        return False
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -282,5 +342,6 @@ def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponse
 
 def item_error(status: int, code: str, message: str, bucket: str, key: str) -> StoreError:
     """Return the error of one key in the answer to a batch."""
-    meaning = _meaning(Said(status, code, {"x-ms-request-id": ""}, message))
+    said = Said(status, code, {"x-ms-request-id": ""}, message, needed("DELETE", {}, {}))
+    meaning = _specific(_meaning(said), said.needs)
     return meaning.error(message or code or f"status {status}", bucket=bucket, key=key, code=code, hint=meaning.hint)

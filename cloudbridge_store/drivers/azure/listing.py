@@ -162,10 +162,14 @@ def list_uploads(service: Service, bucket: str, prefix: str, limit: int, token: 
 
 
 def _names_without_object(root: Element) -> list[str]:
-    """Return the names that may have blocks only: what is stored in one request has an MD5, empty or not."""
+    """Return the names that may have blocks only: what is stored in one request has an MD5, empty or not.
+
+    Asked for the blocks of a blob that cannot have any, which an empty one to append to is, the service would refuse.
+    """
     names = []
     for blob in root.iterfind("Blobs/Blob"):
         size, digest = blob.findtext("Properties/Content-Length"), blob.findtext("Properties/Content-MD5")
-        if size in ("0", None) and not digest:
+        has_blocks = blob.findtext("Properties/BlobType", "BlockBlob") == "BlockBlob"
+        if size in ("0", None) and not digest and has_blocks:
             names.append(plain_text(blob.find("Name")))
     return sorted(names, key=str.encode)

@@ -10,7 +10,6 @@ from azure.core.exceptions import HttpResponseError
 
 from cloudbridge_store.drivers.azure.errors import reworded
 from cloudbridge_store.drivers.azure.service import Service
-from cloudbridge_store.drivers.azure.streams import BodyStream
 from cloudbridge_store.drivers.azure.translate import (
     conditions,
     describing,
@@ -23,7 +22,7 @@ from cloudbridge_store.drivers.azure.translate import (
 )
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.drivers.base import Body, Download, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.drivers.streams import SentStream
+from cloudbridge_store.drivers.streams import BodyStream, SentStream
 from cloudbridge_store.errors import IntegrityError, InvalidRangeError, PreconditionFailedError
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.drivers.azure.answers import Answer
 from cloudbridge_store.drivers.azure.codes import ADDRESS
 from cloudbridge_store.drivers.azure.errors import code_of, item_error
 from cloudbridge_store.drivers.azure.service import Service
+from cloudbridge_store.drivers.azure.translate import etag_of, matching
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
 from cloudbridge_store.redaction import hide
@@ -23,16 +24,35 @@ _NUMBER = re.compile(rb"Content-ID:\s*(\d+)", re.IGNORECASE)
 _CODE = re.compile(rb"x-ms-error-code:\s*(\w+)|<Code>(\w+)</Code>", re.IGNORECASE)
 _MESSAGE = re.compile(rb"<Message>([^<\r\n]*)")
 _BOUNDARY = re.compile('boundary="?([^";]+)')
+_IS_CURRENT = "OperationNotAllowedOnRootBlob"
+"""What the service says to the deletion of a version that is the object as it is now."""
+_NO_LONGER = frozenset({"ConditionNotMet", "BlobNotFound"})
 
 
 def delete_object(service: Service, bucket: str, key: str, version: str | None) -> None:
     """Delete an object with its snapshots, or one version of it; a missing one is fine."""
-    query = selecting(version)
+    path, query = service.path(bucket, key), selecting(version)
     headers = {"x-ms-delete-snapshots": "include"} if version is None else {}
     try:
-        service.send("DELETE", service.path(bucket, key), query, headers)
+        try:
+            service.send("DELETE", path, query, headers)
+        except HttpResponseError as error:
+            if code_of(error) != _IS_CURRENT:
+                raise
+            _make_former(service, path, query)
+            service.send("DELETE", path, query)
     except ResourceNotFoundError as error:
         if code_of(error) != "BlobNotFound":
+            raise
+
+
+def _make_former(service: Service, path: str, query: Mapping[str, str]) -> None:
+    """Delete an object, which leaves its versions, if it is still the one that the query selects."""
+    etag = etag_of(service.send("HEAD", path, query).headers)
+    try:
+        service.send("DELETE", path, None, matching(etag, None))
+    except HttpResponseError as error:
+        if code_of(error) not in _NO_LONGER:
             raise
 
 

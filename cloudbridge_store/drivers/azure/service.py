@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +17,7 @@ from cloudbridge_store.drivers.azure.authorizing import authorizer
 from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, make_session, user_agent
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
 from cloudbridge_store.drivers.azure.endpoint import Place
+from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import BucketNotFoundError
 from cloudbridge_store.redaction import hide, protect_loggers
@@ -123,6 +125,8 @@ class Service:
             sent["Content-Length"] = str(body.size if isinstance(body, SentStream) else len(body or b""))
         target = self.sign(method, path, query, sent)
         answer = self._wire.send(method, target, sent, body)
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            answer.needs = needed(method, query, sent)
         answer.judge(stream=stream)
         return answer
 
@@ -146,9 +150,10 @@ class Service:
         return self._keeper is not None and self._keeper.renew()
 
     def close(self) -> None:
-        """Release the connections."""
+        """Release the connections, those to whoever gives out tokens too."""
         if "session" in self.__dict__:
             self.session.close()
+        self.identity.close()
 
 
 def named(bucket: str) -> str:

@@ -70,7 +70,7 @@ def make_service(config: Mapping[str, Any], settings: Settings) -> Service:
     parts = parse_connection_string(config["azure_connection_string"])
     place = find_place(config, parts)
     refuse_http(place.url, settings)
-    identity = choose(config, parts)
+    identity = choose(config, parts, settings, place.url)
     if identity.sas is not None:
         _refuse_odd_signature(identity.sas)
     website, only = config["azure_website_url"], config["azure_container"]
@@ -84,16 +84,16 @@ def _refuse_odd_signature(sas: str) -> None:
 
 
 def _sharing(service: Service) -> dict[str, Any]:
-    # A signature cannot sign, nor change who may read a container.
-    signs = service.identity.kind in ("key", "token")
+    # A signature cannot sign, nor change who may read a container; that of an account may change its properties.
+    signs, of_account = service.identity.kind in ("key", "token"), service.identity.of_account
     return {
         # What permits HEAD permits GET.
         "sign": frozenset({"GET", "PUT", "DELETE"}) if signs else frozenset(),
         "sign_content_type": False,
         "max_url_seconds": LONGEST_DELEGATED if service.identity.kind == "token" else LONGEST,
         "public_access": signs,
-        "account_rules": frozenset({"cors"}) if signs else frozenset(),
-        "website": service.website is not None,
+        "account_rules": frozenset({"cors"}) if of_account else frozenset(),
+        "website": service.website is not None and of_account,
     }
 
 

@@ -25,6 +25,8 @@ _HEADERS = {
     "content_language": "Content-Language",
 }
 _METADATA = "x-ms-meta-"
+_EXTRA_NAME = re.compile("x-ms-[a-z0-9-]+|if-(?:un)?modified-since", re.IGNORECASE)
+_EXTRA_VALUE = re.compile("[!-~](?:[ -~]*[!-~])?")
 _TAG_TEXT = re.compile(r"[A-Za-z0-9 +./:=_-]*")
 """What the service takes in names and values."""
 # Names are identifiers of C#. What they cannot hold is written as .NET does in names of XML.
@@ -129,7 +131,21 @@ def describing(options: PutOptions) -> dict[str, str]:
         headers["x-ms-tags"] = urlencode(options.tags, quote_via=quote, safe="")
     if options.storage_class is not None:
         headers["x-ms-access-tier"] = options.storage_class
-    return {**headers, **asking_for(options.encryption), **options.extra}
+    return {**headers, **asking_for(options.encryption), **more_headers(options)}
+
+
+def more_headers(options: PutOptions) -> Mapping[str, str]:
+    """Return ``extra``. :raises InvalidRequestError: it has what is none of the service's headers.
+
+    The service ignores headers that it does not know, and a request with such a value would not even be sent.
+    """
+    for name, value in options.extra.items():
+        if not _EXTRA_NAME.fullmatch(name) or not isinstance(value, str) or not _EXTRA_VALUE.fullmatch(value):
+            hint = "extra holds headers of the service and their printable ASCII text: {'x-ms-lease-id': '...'}"
+            raise InvalidRequestError(
+                f"extra has {name!r}, which is no header of the Blob service, or not text", hint=hint
+            )
+    return options.extra
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

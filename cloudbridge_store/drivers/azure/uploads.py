@@ -31,7 +31,15 @@ from cloudbridge_store.drivers.azure.documents import read_document
 from cloudbridge_store.drivers.azure.errors import code_of, reworded
 from cloudbridge_store.drivers.azure.objects import condition_failed
 from cloudbridge_store.drivers.azure.service import Service
-from cloudbridge_store.drivers.azure.translate import asking_for, conditions, describing, encode_md5, etag_of, stored
+from cloudbridge_store.drivers.azure.translate import (
+    asking_for,
+    conditions,
+    describing,
+    encode_md5,
+    etag_of,
+    more_headers,
+    stored,
+)
 from cloudbridge_store.drivers.base import Body, Part, PutOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedError, UploadNotFoundError
@@ -97,7 +105,7 @@ def block_headers(options: PutOptions) -> dict[str, str]:
     """Return the headers of an object to be that each of its blocks needs already."""
     return {
         **asking_for(options.encryption),
-        **{name: value for name, value in options.extra.items() if name.lower() in _OF_BLOCKS},
+        **{name: value for name, value in more_headers(options).items() if name.lower() in _OF_BLOCKS},
     }
 
 

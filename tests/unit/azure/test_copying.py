@@ -238,6 +238,18 @@ def test_what_the_service_cannot_fetch(start, status, code):
     assert account.of("blocklist") == []
 
 
+@pytest.mark.parametrize("code", ["BlobNotFound", "ResourceNotFound"])
+def test_a_url_that_leads_to_nothing_is_no_missing_object(start, code):
+    account = Account(10)
+    account.refused["block"] = (404, code)
+    with pytest.raises(errors.InvalidRequestError, match="at the URL") as caught:
+        start(account).objects.create("to").copy_from_url(SECRET)
+    assert "topsecret" not in str(caught.value)
+    account.refused["block"] = (404, "ContainerNotFound")
+    with pytest.raises(errors.BucketNotFoundError):
+        start(account).objects.create("to").copy_from_url(SECRET)
+
+
 def test_a_lease_comes_with_every_block(start):
     account = Account(10)
     extra = {"x-ms-lease-id": "the-lease"}

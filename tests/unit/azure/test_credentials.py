@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("azure.storage.blob")
 
 from cloudbridge_store import CloudProviderFactory
-from cloudbridge_store.drivers.azure.credentials import AccessToken, GivenToken, TokenKeeper
+from cloudbridge_store.drivers.azure.credentials import AccessToken, Credentials, GivenToken, TokenKeeper
 from cloudbridge_store.errors import InvalidConfigurationException
 
 KEY, OTHER = "YSBrZXk=", "b3RoZXI="
@@ -41,6 +41,38 @@ def test_each_kind(config, kind):
     assert found.kind == kind
     assert "sig=" not in repr(found)
     assert found.sas in (None, SAS)
+
+
+@pytest.mark.parametrize(
+    ("ends", "ended"),
+    [
+        ("2001-01-01T00%3A00%3A00Z", True),
+        ("2001-01-01", True),
+        ("2001-01-01T00:00Z", True),
+        ("2901-01-01T00:00:00Z", False),
+        ("soon", False),
+        ("", False),
+    ],
+)
+def test_a_signature_says_when_it_ends(ends, ended):
+    assert Credentials("sas", sas=f"sv=1&se={ends}&sig=x").has_ended() is ended
+    assert Credentials("key", account_key=KEY).has_ended() is False
+
+
+@pytest.mark.parametrize(
+    ("config", "account"),
+    [
+        ({"azure_storage_key": KEY}, True),
+        ({"azure_access_token": "t"}, True),
+        ({"azure_sas_token": "sv=1&ss=b&srt=sco&sp=rwl&sig=x"}, True),
+        ({"azure_sas_token": "sv=1&sr=c&sp=rwl&sig=x"}, False),
+        ({"azure_anonymous": True}, False),
+    ],
+)
+def test_what_belongs_to_the_account_is_not_promised_to_who_has_one_bucket(config, account):
+    given = {"azure_storage_account": "account1", "azure_website_url": "https://web.example", **config}
+    able = CloudProviderFactory().create_provider("azure", given).capabilities
+    assert (able.website, bool(able.account_rules)) == (account, account)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +136,7 @@ def test_what_is_no_credential(config, said):
     with pytest.raises(InvalidConfigurationException, match=said) as caught:
         identity(**config)
     assert "geheim" not in str(caught.value)
+    assert str(caught.value).count("azure_client_id") <= 1
 
 
 def test_service_principal():
@@ -117,14 +150,87 @@ def test_service_principal():
     assert isinstance(identity(azure_access_token="t", **PRINCIPAL).token, GivenToken)
 
 
-def test_the_chain_of_this_machine(monkeypatch):
+@pytest.fixture
+def made(monkeypatch):
+    """What is asked of azure-identity, by the name of the class."""
     from azure import identity as azure_identity
 
-    made = []
-    monkeypatch.setattr(azure_identity, "DefaultAzureCredential", lambda **named: made.append(named) or GivenToken("t"))
+    found = []
+    for name in ("DefaultAzureCredential", "ClientSecretCredential"):
+
+        def make(name=name, **named):
+            found.append((name, named))
+            return GivenToken("t")
+
+        monkeypatch.setattr(azure_identity, name, make)
+    return found
+
+
+def test_the_chain_of_this_machine(made):
     assert identity().kind == "token"
     assert identity(azure_client_id="client").kind == "token"
-    assert made == [{}, {"managed_identity_client_id": "client", "workload_identity_client_id": "client"}]
+    (_, nobody), (_, named) = made
+    assert "managed_identity_client_id" not in nobody
+    assert (named["managed_identity_client_id"], named["workload_identity_client_id"]) == ("client", "client")
+
+
+@pytest.mark.parametrize("principal", [PRINCIPAL, {}], ids=["principal", "chain"])
+@pytest.mark.parametrize(
+    ("place", "authority"),
+    [
+        ({}, None),
+        ({"azure_endpoint_suffix": "core.usgovcloudapi.net"}, "login.microsoftonline.us"),
+        ({"azure_endpoint_url": "https://account1.blob.core.chinacloudapi.cn"}, "login.chinacloudapi.cn"),
+        (
+            {"azure_endpoint_url": "https://files.example", "azure_endpoint_suffix": "core.usgovcloudapi.net"},
+            "login.microsoftonline.us",
+        ),
+    ],
+)
+def test_a_sovereign_cloud_has_an_authority_of_its_own(made, monkeypatch, principal, place, authority):
+    identity(**principal, **place)
+    assert made[-1][1].get("authority") == authority
+    # The environment knows better; azure-identity reads it.
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "login.example")
+    identity(**principal, **place)
+    assert "authority" not in made[-1][1]
+
+
+def test_tokens_come_over_connections_as_configured(made, tmp_path):
+    more = {"connect_timeout": 2, "read_timeout": 7, "proxies": {"https": "http://proxy:1"}}
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    identity(**PRINCIPAL, **more, ca_bundle=str(bundle))
+    identity(**PRINCIPAL, verify_tls=False)
+    identity(**more)
+    (_, principal), (_, unchecked), (name, chain) = made
+    expected = {"connection_timeout": 2, "read_timeout": 7, "connection_verify": str(bundle), "retry_total": 0}
+    assert expected.items() <= principal.items()
+    assert principal["proxies"] == {"https": "http://proxy:1"}
+    assert unchecked["connection_verify"] is False
+    # The chain asks this machine's own neighbours too, which no proxy leads to.
+    assert (name, "proxies" in chain, "retry_total" in chain) == ("DefaultAzureCredential", False, False)
+
+
+def test_a_tenant_that_is_none():
+    with pytest.raises(InvalidConfigurationException, match="azure_tenant") as caught:
+        identity(**{**PRINCIPAL, "azure_tenant": "no tenant!"})
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_finds_tokens_is_closed_unless_it_was_given():
+    class Closing(GivenToken):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    given, own = Closing("t"), Closing("t")
+    Credentials("token", token=given).close()
+    Credentials("token", token=own, owned=True).close()
+    assert (given.closed, own.closed) == (False, True)
+    assert identity(**PRINCIPAL).owned
+    assert not identity(azure_access_token=given).owned
 
 
 def test_without_azure_identity_the_message_says_what_to_install():

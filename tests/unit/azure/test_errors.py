@@ -3,6 +3,8 @@
 import http.client
 import re
 import ssl
+import time
+from email.utils import formatdate
 
 import pytest
 
@@ -37,6 +39,9 @@ ANSWERS = [
     ("Md5Mismatch", 400, errors.IntegrityError, "always"),
     ("InvalidRange", 416, errors.InvalidRangeError, "no"),
     ("InvalidResourceName", 400, errors.InvalidRequestError, "no"),
+    ("InvalidBlobType", 409, errors.InvalidRequestError, "no"),
+    ("BlobUsesCustomerSpecifiedEncryption", 409, errors.InvalidRequestError, "no"),
+    ("OperationNotAllowedOnRootBlob", 403, errors.ConflictError, "no"),
     ("RequestBodyTooLarge", 413, errors.QuotaExceededError, "no"),
     ("ServerBusy", 503, errors.ThrottledError, "idempotent"),
     ("TooManyRequests", 429, errors.ThrottledError, "always"),
@@ -113,6 +118,14 @@ def test_the_document_tells_why_a_signature_was_refused(body, kind, retry):
     assert failure.hint
 
 
+@pytest.mark.parametrize(("ahead", "kind"), [(0, errors.AuthenticationError), (3600, errors.ClockSkewError)])
+def test_a_clock_that_differs_shows_without_a_document(ahead, kind):
+    there = formatdate(time.time() + ahead, usegmt=True)
+    failure = classify(answered(403, "AuthenticationFailed", Date=there))
+    assert failure.error is kind
+    assert failure.hint
+
+
 @pytest.mark.parametrize("status", [200, 301, 302, 400, 403, 404, 405])
 def test_somebody_else_answered(status):
     error = answered(status)
@@ -136,6 +149,58 @@ def test_what_others_wrap_is_found():
         failure = classify(error)
         assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
         assert "azure_storage_account" in failure.hint
+
+
+def test_a_proxy_that_cannot_be_reached_is_not_taken_for_the_service():
+    for below in (
+        urllib3_errors.NameResolutionError("proxy", None, OSError()),
+        urllib3_errors.NewConnectionError(None, "refused"),
+        OSError(),
+    ):
+        failure = classify(urllib3_errors.ProxyError("Unable to connect to proxy", below))
+        assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
+        assert "HTTPS_PROXY" in failure.hint
+    untrusted = urllib3_errors.ProxyError("x", urllib3_errors.SSLError("CERTIFICATE_VERIFY_FAILED"))
+    assert classify(untrusted).error is errors.CertificateError
+
+
+@pytest.mark.parametrize(("status", "retry"), [("407 Proxy Authentication Required", "no"), ("502 Bad", "always")])
+def test_a_proxy_that_refuses(status, retry):
+    cause = OSError(f"Tunnel connection failed: {status}")
+    failure = classify(urllib3_errors.ProtocolError("Connection aborted.", cause))
+    assert (failure.error, failure.retry) == (errors.ConnectionFailedError, retry)
+    assert "proxies" in failure.hint
+
+
+@pytest.mark.parametrize("headers", [{"x-ms-request-id": "R1"}, {}], ids=["named", "not named"])
+@pytest.mark.parametrize("status", [400, 401])
+def test_entra_id_refuses(status, headers):
+    """Its answers are not the Blob service's: they say 400 to a wrong tenant or secret."""
+    error = exceptions.ClientAuthenticationError("Authentication failed: AADSTS7000215: Invalid client secret")
+    error.response, error.status_code = Response(status), status
+    error.response.headers = headers
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (errors.AuthenticationError, "no")
+    assert "AADSTS7000215" in failure.reason
+    assert "azure_secret" in failure.hint
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, errors.ThrottledError), (503, errors.ServiceUnavailableError)])
+def test_entra_id_is_busy(status, kind):
+    error = exceptions.ClientAuthenticationError("temporarily_unavailable")
+    error.response, error.status_code = Response(status), status
+    assert (classify(error).error, classify(error).retry) == (kind, "always")
+
+
+@pytest.mark.parametrize(
+    "below", [urllib3_errors.NewConnectionError(None, "refused"), urllib3_errors.ProtocolError("reset")]
+)
+def test_entra_id_cannot_be_reached(below):
+    error = exceptions.ClientAuthenticationError("Authentication failed: ...")
+    error.__cause__ = exceptions.ServiceRequestError("...", error=below)
+    failure = classify(error)
+    assert (failure.error, failure.retry) == (errors.ConnectionFailedError, "always")
+    assert "AZURE_AUTHORITY_HOST" in failure.hint
 
 
 def test_what_is_nobodys():
@@ -205,3 +270,4 @@ WITHOUT_MEANING = {
 def test_an_item_of_a_batch():
     error = item_error(403, "AuthorizationPermissionMismatch", "may not", "b", "k")
     assert (type(error), error.bucket, error.key) == (errors.PermissionDeniedError, "b", "k")
+    assert "This takes d to delete" in str(error)

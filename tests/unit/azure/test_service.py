@@ -13,6 +13,8 @@ from azure.core.exceptions import HttpResponseError
 
 from cloudbridge_store import CloudProviderFactory
 from cloudbridge_store.core.source import BytesBody
+from cloudbridge_store.drivers.azure import answers
+from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.base import Encryption, PutOptions, ReadOptions
 from cloudbridge_store.drivers.http import decode_own_text
 from cloudbridge_store.errors import (
@@ -92,6 +94,30 @@ def test_put_says_all_in_one_request(play):
     assert asked.headers["authorization"].startswith("SharedKey account1:")
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"ACL": "private"},
+        {"Content-Length": "1"},
+        {"x-ms-lease-id": None},
+        {"x-ms-lease-id": "a\r\nx-ms-b: c"},
+        {"x-ms-lease-id": "ü"},
+        {"x-ms lease": "a"},
+    ],
+)
+def test_what_is_no_header_of_the_service_is_not_sent(play, extra):
+    driver, script = play(lambda asked: CREATED)
+    options = PutOptions(extra=extra)
+    for call in (
+        lambda: driver.put_object("bucket", "a", BytesBody(b"1"), options),
+        lambda: driver.start_upload("bucket", "a", options),
+        lambda: driver.copy_url("bucket", "a", "https://example.org/", options),
+    ):
+        with pytest.raises(InvalidRequestError, match="x-ms-lease-id"):
+            call()
+    assert script.asked == []
+
+
 def test_a_signature_is_part_of_every_query(play):
     driver, script = play(lambda asked: CREATED, azure_sas_token="?sv=2021-12-02&sig=a%2Bb")
     driver.put_object("bucket", "a", BytesBody(b""), PutOptions())
@@ -127,7 +153,7 @@ def test_the_environment_does_not_replace_signatures(play, monkeypatch, tmp_path
         (refused(503, "ServerBusy"), ThrottledError, ""),
         (refused(409, "BlobArchived"), ArchivedError, "storage class"),
         (refused(412, "LeaseIdMissing"), LockedError, "lease"),
-        (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "w to replace"),
+        (refused(403, "AuthorizationPermissionMismatch"), PermissionDeniedError, "takes c to create, or w to replace"),
         (refused(400, "Md5Mismatch"), IntegrityError, ""),
         ((302, {**SOMEBODY, "Location": "http://127.0.0.1:1/login"}, b""), ForeignAnswerError, "azure_endpoint_url"),
         (
@@ -169,6 +195,50 @@ def test_what_should_have_been_signed_is_not_shown(play):
     assert "MAC signature" in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["</HeaderValue></Error>", ""])
+def test_a_refused_header_is_not_shown(play, end):
+    """It may be a customer's key, or the address of a copy's source with its signature."""
+    body = f"<Error><Code>InvalidHeaderValue</Code><Message>Said so</Message><HeaderValue>canary\n?sig=canary{end}"
+    driver, _ = play(lambda asked: (400, {**ANSWERED, "x-ms-error-code": "InvalidHeaderValue"}, body.encode()))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions())
+    assert "canary" not in f"{caught.value} {caught.value!r} {driver.classify(caught.value)}"
+    assert "Said so" in str(caught.value)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(play, monkeypatch):
+    """Nor is its connection used again, on which the rest of it would come."""
+    monkeypatch.setattr(answers, "_LONGEST", 10)
+    pages = [(200, ANSWERED, b"x" * 100_000), listed()]
+    driver, script = play(lambda asked: pages.pop(0))
+    with pytest.raises(ForeignAnswerError, match="longer"):
+        driver.list_objects("bucket")
+    monkeypatch.undo()
+    assert list(driver.list_objects("bucket").items) == []
+    assert script.asked[0].client != script.asked[1].client
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "expected"),
+    [
+        ("HEAD", {}, {}, "r to read"),
+        ("GET", {"comp": "list"}, {}, "l to list"),
+        ("GET", {"restype": "container", "comp": "list"}, {}, "l to list"),
+        ("PUT", {"restype": "container"}, {}, "c to create"),
+        ("PUT", {"restype": "container", "comp": "acl"}, {}, ""),
+        ("PUT", {"restype": "service", "comp": "properties"}, {}, "w to write"),
+        ("POST", {"restype": "service", "comp": "userdelegationkey"}, {}, ""),
+        ("POST", {"restype": "container", "comp": "batch"}, {}, "d to delete"),
+        ("PUT", {"comp": "blocklist"}, {"x-ms-tags": "a=b"}, "c to create, or w to replace, and t for tags"),
+        ("DELETE", {"versionid": "1"}, {}, "x to delete versions"),
+        ("DELETE", {"snapshot": "1"}, {}, "d to delete"),
+        ("PUT", {"comp": "tier"}, {}, "w to write"),
+    ],
+)
+def test_the_permission_that_a_request_takes(method, query, headers, expected):
+    assert needed(method, query, headers) == expected
+
+
 def test_a_bucket_being_deleted_is_waited_for(play):
     answers = [refused(409, "ContainerBeingDeleted"), refused(409, "ContainerBeingDeleted"), CREATED]
     driver, script = play(lambda asked: answers.pop(0))
@@ -199,6 +269,33 @@ def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
     with pytest.raises(BucketNotFoundError):
         driver.head_object(bucket, "a")
     assert script.asked == []
+
+
+@pytest.mark.parametrize(
+    ("who", "answer"),
+    [
+        ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationPermissionMismatch")),
+        ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationFailure")),
+        ({"azure_anonymous": True}, refused(404, "ResourceNotFound")),
+        ({"azure_anonymous": True}, refused(401, "NoAuthenticationInformation")),
+    ],
+)
+def test_the_one_bucket_need_not_be_described(play, who, answer):
+    """The service describes no container to who has a signature for it alone, and none to nobody."""
+    driver, script = play(lambda asked: answer, **who, azure_container="bucket")
+    assert driver.head_bucket("bucket").name == "bucket"
+    assert query_of(script.asked[0])["comp"] == "list"
+    with pytest.raises(HttpResponseError):
+        driver.head_bucket("another")
+
+
+@pytest.mark.parametrize("answer", [refused(404, "ContainerNotFound"), refused(403, "AuthenticationFailed")])
+def test_the_one_bucket_has_to_be_there_and_the_signature_right(play, answer):
+    driver, _ = play(lambda asked: answer, azure_sas_token="sv=1&sr=c&sig=x", azure_container="bucket")
+    with pytest.raises(HttpResponseError):
+        driver.head_bucket("bucket")
+    with pytest.raises(HttpResponseError):
+        driver.list_buckets(limit=1)
 
 
 def test_two_hyphens_are_refused(make):
@@ -276,6 +373,18 @@ def test_a_customers_key_is_not_sent_in_the_clear(make, play):
     assert "customer" in make().capabilities.encryption
 
 
+def test_a_connection_serves_the_next_request(play):
+    """Also one that brought nothing, which nobody reads; but not one with content left on it."""
+    bodies = [b"", b"", b"content", b"content", b""]
+    driver, script = play(lambda asked: content(bodies.pop(0)))
+    for read in (0, 0, 10, 3, 0):
+        with closing(driver.get_object("bucket", "a", ReadOptions()).stream) as stream:
+            stream.read(read)
+    ports = [each.client[1] for each in script.asked]
+    assert len(set(ports[:4])) == 1
+    assert ports[4] != ports[3]
+
+
 # Listings
 
 
@@ -339,6 +448,53 @@ def test_what_is_no_listing(play, body):
     driver, _ = play(lambda asked: (200, ANSWERED, body))
     with pytest.raises(ForeignAnswerError):
         driver.list_objects("bucket")
+
+
+# Deletions
+
+
+class Versioned:
+    """An object whose current version is ``v2``; the service deletes no version by its name while it is the current."""
+
+    def __init__(self, *, replaced=False):
+        self.replaced = replaced
+        self.current = "v2"
+        self.gone = []
+
+    def __call__(self, asked):
+        version = query_of(asked).get("versionid")
+        if asked.method == "HEAD":
+            if self.replaced:
+                self.current = "v3"
+            return 200, {**STORED, "ETag": f'"etag-{version}"'}, b""
+        if version == self.current:
+            return refused(403, "OperationNotAllowedOnRootBlob")
+        if version is None and asked.headers.get("if-match") != f'"etag-{self.current}"':
+            return refused(412, "ConditionNotMet")
+        self.gone.append(version)
+        self.current = None if version is None else self.current
+        return 202, ANSWERED, b""
+
+
+def test_the_current_version_is_deleted_for_good(play):
+    account = Versioned()
+    driver, _ = play(account)
+    driver.delete_object("bucket", "a", "v2")
+    assert account.gone == [None, "v2"]
+
+
+def test_what_replaced_a_version_is_not_deleted_with_it(play):
+    account = Versioned(replaced=True)
+    driver, _ = play(account)
+    driver.delete_object("bucket", "a", "v2")
+    assert (account.gone, account.current) == (["v2"], "v3")
+
+
+def test_a_version_that_is_kept_is_refused(play):
+    driver, _ = play(lambda asked: refused(409, "BlobImmutableDueToPolicy"))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.delete_object("bucket", "a", "v2")
+    assert driver.classify(caught.value).error is LockedError
 
 
 # Batches
