@@ -25,7 +25,6 @@ from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segm
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
-    conditions,
     describing,
     etag_of,
     is_static,
@@ -167,7 +166,7 @@ class Uploads:
         self.require(bucket, key, upload_id)
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
         _check_parts(held, parts)
-        before = [] if options.if_none_match else self._segments.of(bucket, key)
+        before = self._segments.of(bucket, key)
         place = beside(bucket)
         # A segment without content is refused, and adds none.
         chosen = [Segment(place, _part_of(upload_id, each.number), each.etag, each.size) for each in parts if each.size]
@@ -277,7 +276,7 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
 
     :raises InvalidRequestError: one is missing, or another.
     """
-    headers = {**describing(options), **conditions(options)}
+    headers = describing(options)
     if not segments:
         return stored(service.send("PUT", bucket, key, headers=headers, body=b"").headers)
     manifest = [{"path": f"/{each.bucket}/{each.key}", "etag": each.etag, "size_bytes": each.size} for each in segments]
