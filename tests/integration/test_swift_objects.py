@@ -254,6 +254,42 @@ def test_an_end_that_nobody_answered_is_not_undone(bucket, monkeypatch):
     assert list(bucket.list_uploads()) == []
 
 
+def test_an_end_that_was_refused_leaves_nothing(harness, bucket):
+    upload = bucket.objects.create("a").create_multipart_upload()
+    parts = [upload.upload_part(1, bytes(MiB)), upload.upload_part(2, b"end")]
+    first, _ = (name for name in segments(bucket) if "/segments/" in name)
+    ask(harness, "DELETE", f"/{bucket.name}_segments/{quote(first)}")
+    with pytest.raises(errors.InvalidRequestError):
+        upload.complete(parts)
+    upload.abort()
+    assert segments(bucket) == []
+    assert list(bucket.list_uploads()) == []
+
+
+def another_segment(self, name, span, copy=copying.Copy._copy_range):
+    return copy(self, name, span)._replace(etag="0" * 32)
+
+
+def a_lost_answer(self, name, span, copy=copying.Copy._copy_range):
+    copy(self, name, span)
+    if span[0] == MiB:
+        raise ConnectionResetError
+
+
+@pytest.mark.parametrize(
+    ("copy_range", "error"),
+    [(another_segment, errors.InvalidRequestError), (a_lost_answer, errors.ConnectionFailedError)],
+)
+def test_a_copy_by_ranges_that_fails_leaves_nothing(bucket, monkeypatch, copy_range, error):
+    monkeypatch.setattr(copying, "LARGEST", MiB)
+    monkeypatch.setattr(copying, "STEP", MiB)
+    monkeypatch.setattr(copying.Copy, "_copy_range", copy_range)
+    source = bucket.objects.create("source").upload(LARGE)
+    with pytest.raises(error):
+        source.copy_to(bucket, "copy")
+    assert segments(bucket) == []
+
+
 def test_keys_too_long_for_a_name_beside(bucket):
     names = ["x" * 1024, "x" * 1023 + "y", "ü" * 512]
     started = [bucket.objects.create(name).create_multipart_upload() for name in names]

@@ -13,7 +13,7 @@ from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.drivers.openstack.translate import describing, object_info, quoted, stored
-from cloudbridge_store.drivers.openstack.uploads import put_manifest
+from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
 from cloudbridge_store.errors import BucketNotFoundError, ObjectChangedError, PreconditionFailedError
 
 LARGEST = GiB
@@ -80,13 +80,15 @@ class Copy:
         step = max(STEP, -(-self.source.size // _MOST_SEGMENTS))
         ranges = [(at, min(at + step, self.source.size)) for at in range(0, self.source.size, step)]
         names = [f"{start}{number:08d}" for number in range(1, len(ranges) + 1)]
+        complete = False
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
                 made = list(pool.map(self._copy_range, names, ranges))
+            complete = True
             return put_manifest(self.service, self.to_bucket, self.to_key, made, options)
-        except AnswerError as error:
-            # Of any other failure nobody knows whether the object consists of them by now.
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        except Exception as error:
+            # Where nobody answered the manifest, the object may consist of them by now.
+            if not complete or was_refused(error):
                 self.segments.sweep(self.to_bucket, names)
             raise
 

@@ -178,9 +178,8 @@ class Uploads:
             self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
         try:
             result = put_manifest(self._service, bucket, key, chosen, options)
-        except AnswerError as error:
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                # It was refused, and is over.
+        except Exception as error:
+            if was_refused(error):
                 with self._lock:
                     self._doubtful.pop(upload, None)
             raise
@@ -273,6 +272,11 @@ def _check_parts(held: Mapping[int, tuple[str, int]], parts: Sequence[Part]) -> 
 
 def _number_of(name: str) -> int:
     return int(name.rpartition("/")[2])
+
+
+def was_refused(error: Exception) -> bool:
+    """Say whether an exception of :func:`put_manifest` is certain that there is no object made of the segments."""
+    return isinstance(error, (AnswerError, InvalidRequestError)) and (error.status or 0) < 500  # noqa: PLR2004
 
 
 def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Segment], options: PutOptions) -> Stored:
