@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 pytest.importorskip("keystoneauth1")
 
 from cloudbridge_store import errors
-from cloudbridge_store.drivers.base import PutOptions
+from cloudbridge_store.drivers.base import PutOptions, SignOptions
 from cloudbridge_store.drivers.openstack.segments import Segment
 from cloudbridge_store.drivers.openstack.uploads import put_manifest
 
@@ -80,3 +81,13 @@ def test_a_long_manifest_whose_answer_is_none(make, swift, body):
     driver = make(**service.config).session.driver
     with pytest.raises(errors.ForeignAnswerError):
         put_manifest(driver._service, "abc", "a", SEGMENTS, PutOptions())
+
+
+@pytest.mark.parametrize(
+    ("preset", "digits"), [("any", 64), ("ovh", 64), ("rackspace", 40), ("memset", 40), ("ktucloud", 40)]
+)
+def test_urls_of_a_service_that_does_not_say_what_it_can(make, swift, preset, digits):
+    service = swift(lambda asked: (204, {}, b""))
+    driver = make(**service.config, os_preset=preset, os_temp_url_key="key").session.driver
+    [signature] = parse_qs(urlsplit(driver.sign_url("abc", "a", "GET", 60, SignOptions()).url).query)["temp_url_sig"]
+    assert len(signature) == digits
