@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from urllib.parse import quote
 
@@ -305,6 +306,27 @@ def test_objects_that_expire(harness, bucket):
     bucket.objects.create("a").upload(b"1", extra={"X-Delete-After": 3600})
     headers, _ = ask(harness, "HEAD", f"/{bucket.name}/a")
     assert int(headers["X-Delete-At"]) > 0
+
+
+def expiry(harness, path):
+    headers, _ = ask(harness, "HEAD", f"/{quote(path)}")
+    return int(headers.get("X-Delete-At", 0))
+
+
+@pytest.mark.parametrize("at", [None, int(time.time()) + 5000])
+def test_segments_expire_behind_their_object(harness, bucket, monkeypatch, at):
+    monkeypatch.setattr(copying, "LARGEST", MiB)
+    extra = {"x-delete-at": at} if at else {"X-Delete-After": 4000}
+    obj = bucket.objects.create("large").upload(LARGE, CUT, extra=extra)
+    obj.copy_to(bucket, "copy")
+    assert obj.copy_to(bucket, "lasting", content_type="x/y").content() == LARGE
+    moment = expiry(harness, f"{bucket.name}/large")
+    assert moment == at or (at is None and moment > time.time() + 3000)
+    assert [expiry(harness, f"{bucket.name}/{name}") for name in ("copy", "lasting")] == [moment, 0]
+    found = [expiry(harness, f"{bucket.name}_segments/{name}") for name in segments(bucket)]
+    assert found.count(0) == 1
+    assert len(found) == 5
+    assert all(abs(each - moment - 3600) <= 5 for each in found if each)
 
 
 def test_metadata_of_the_account(provider):

@@ -37,13 +37,18 @@ class Copy:
     asked: ReadOptions
     to_bucket: str
     to_key: str
+    expires: str | None
+    """When the source does, which its copy does as well, unless it is described anew."""
 
     def run(self, options: PutOptions | None) -> Stored:
         """Copy in one request where that is possible, else by ranges."""
         before = self.segments.of(self.to_bucket, self.to_key)
         if self.source.size > LARGEST and self.service.preset.ranged_copy:
             source = self.source
-            wanted = options or PutOptions(source.content_type, source.headers or {}, source.metadata or {})
+            extra = {"X-Delete-At": self.expires} if self.expires else {}
+            wanted = options or PutOptions(
+                source.content_type, source.headers or {}, source.metadata or {}, extra=extra
+            )
             result = self._by_ranges(wanted)
         else:
             result = self._at_once(options)
@@ -118,10 +123,11 @@ def copy(
     query = {"version-id": asked.version} if asked.version else None
     answer = service.send("HEAD", bucket, key, query=query)
     source = object_info(key, answer.headers, int(answer.header("Content-Length")))
+    expires = answer.headers.get("x-delete-at")
     if asked.if_match not in (None, source.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
     try:
-        return Copy(service, segments, bucket, source, asked, to_bucket, to_key).run(options)
+        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires).run(options)
     except AnswerError as error:
         if error.method != "PUT":
             raise

@@ -49,5 +49,5 @@ def make_connection(session: Session, region: str | None, interface: str | None)
     """Return openstacksdk's connection as the same user, for all of OpenStack."""
     import openstack  # here, as it takes longer than all else together
 
-    chosen = {"interface": interface_of(interface)} if interface else {}
+    chosen: dict[str, Any] = {"interface": interface_of(interface)} if interface else {}
     return openstack.connection.Connection(session=session, region_name=region, **chosen)

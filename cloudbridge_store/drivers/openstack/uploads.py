@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
+from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Answer, Service
@@ -287,6 +288,7 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
     headers = describing(options)
     if not segments:
         return stored(service.send("PUT", bucket, key, headers=headers, body=b"").headers)
+    expire_segments(service, segments, headers)
     manifest = [{"path": f"/{each.bucket}/{each.key}", "etag": each.etag, "size_bytes": each.size} for each in segments]
     expected = hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
     query = {"multipart-manifest": "put"}
