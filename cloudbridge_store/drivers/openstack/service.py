@@ -116,8 +116,11 @@ class Service:
         target = _below(bucket, key) + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         ticket = self.login.ticket()
         response = self._exchange(method, target, ticket, headers, body, url)
-        if response.status == HTTPStatus.UNAUTHORIZED and self.login.renew(ticket):
-            response.drain()
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            # Read before anybody logs in: that may fail, and the connection is to be given back all the same.
+            refusal = AnswerError(method, bucket, key, response.status, response.headers, response.read(_SMALL))
+            if not self.login.renew(ticket):
+                raise refusal
             response = self._exchange(method, target, self.login.ticket(), headers, body, url)
         return self._answer(response, method, bucket, key, ok, stream=stream)
 

@@ -57,6 +57,7 @@ class Swift:
 
     def __init__(self, serve, answer, info=None):
         self.logins = 0
+        self.login_status = 200
         self._info = info
         self.good = "token-1"
         self._answer = answer
@@ -64,6 +65,8 @@ class Swift:
 
     def _serve(self, asked):
         if asked.path == "/auth/v1.0":
+            if self.login_status != 200:
+                return self.login_status, NAMED, b""
             self.logins += 1
             self.good = f"token-{self.logins}"
             headers = {"X-Auth-Token": self.good, "X-Storage-Url": f"{self.script.url}/v1/AUTH_a"}

@@ -209,6 +209,21 @@ def test_what_the_source_raises_is_not_the_connections_fault(make, swift):
         driver.put_object("abc", "a", Shrunk(), PutOptions(if_none_match="*"))
 
 
+def test_a_login_that_fails_takes_no_connection_along(make, swift):
+    service = swift(lambda asked: (204, {}, b""))
+    driver = make(**service.config).session.driver
+    driver.head_bucket("abc")
+    service.good = "another token"
+    service.login_status = 503
+    kept = []
+    for _ in range(3):
+        with pytest.raises(Exception) as caught:
+            driver.head_bucket("abc")
+        kept.append(caught.value)
+    [route] = driver._service._transport._routes.values()
+    assert route.pool.num_connections == 1
+
+
 def test_what_goes_by_a_proxy(make, serve):
     """A proxy is told the whole address; by a name of which nobody knows where it is."""
 
