@@ -185,6 +185,7 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
         content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
         versions=preset.versions,
+        switch_versions=preset.versions,
         # Of Cloud Files everybody reads by its CDN only.
         public_access=not preset.cdn,
         cdn=preset.cdn,
