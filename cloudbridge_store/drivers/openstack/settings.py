@@ -156,6 +156,7 @@ _CAPABILITIES = Capabilities(
     batch_delete=1000,
     sign=frozenset({"GET", "HEAD", "PUT", "DELETE"}),
     sign_options=frozenset({"content_disposition"}),
+    sign_content_type=False,
     sign_prefix=True,
     temp_url_key=True,
     # Swift has no limit. Ceph counts seconds with 32 bits.
