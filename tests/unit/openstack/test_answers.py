@@ -91,3 +91,13 @@ def test_urls_of_a_service_that_does_not_say_what_it_can(make, swift, preset, di
     driver = make(**service.config, os_preset=preset, os_temp_url_key="key").session.driver
     [signature] = parse_qs(urlsplit(driver.sign_url("abc", "a", "GET", 60, SignOptions()).url).query)["temp_url_sig"]
     assert len(signature) == digits
+
+
+@pytest.mark.parametrize("limit", [5, 10_000])
+def test_pages_are_no_longer_than_the_service_gives(make, swift, limit):
+    limits = {"account_listing_limit": 2000, "container_listing_limit": 3000}
+    service = swift(lambda asked: (200, {}, b"[]"), swift=limits)
+    driver = make(**service.config).session.driver
+    assert (driver.list_buckets(limit=limit).items, driver.list_objects("abc", limit=limit).items) == ([], [])
+    asked = [parse_qs(urlsplit(each.path).query).get("limit") for each in service.asked if each.path != "/info"]
+    assert asked == [[str(min(limit, most))] for most in limits.values()]
