@@ -74,13 +74,15 @@ def upload_part_size(session: Session, cut: Cut, size: int) -> int:
 def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
     """Yield the sizes of the parts of something whose length nobody knows, which double every 1,000 parts.
 
-    10,000 parts, from 16 MiB on, then hold more than 5 TiB. Where all parts must be equal they hold 156 GiB.
+    10,000 parts, from 16 MiB on, then hold more than 5 TiB. Where fewer are allowed, they double after a tenth of
+    these: 1,000 hold more than 1 TiB. Where all parts must be equal, 10,000 hold 156 GiB.
     """
     size = upload_part_size(session, cut, 0)
     if session.capabilities.equal_parts:
         yield from repeat(size)
+    alike = max(1, min(_PARTS_PER_SIZE, session.capabilities.max_parts // 10))
     while True:
-        yield from repeat(size, _PARTS_PER_SIZE)
+        yield from repeat(size, alike)
         size = min(2 * size, session.capabilities.max_part)
 
 

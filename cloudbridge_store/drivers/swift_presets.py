@@ -69,7 +69,8 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     SwiftPreset(
         "rackspace", "Rackspace Cloud Files", "https://identity.api.rackspacecloud.com/v2.0",
         elsewhere=(("LON", "https://lon.identity.api.rackspacecloud.com/v2.0"),), auth_version=2,
-        regions=("DFW", "ORD", "IAD", "LON", "SYD", "HKG"), all_headers=False, versions=False, cdn=True,
+        regions=("DFW", "ORD", "IAD", "LON", "SYD", "HKG"), tempurl_digest="sha1", all_headers=False,
+        versions=False, cdn=True,
         notes="os_api_key is the account's; os_interface 'internal' is ServiceNet, without charges for transfers",
     ),
     SwiftPreset(
@@ -78,12 +79,12 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
         notes="the user comes from an OpenStack RC file; as a provider's name, ovh is the S3 API",
     ),
     SwiftPreset(
-        "memset", "Memset Memstore", "https://auth.storage.memset.com/v1.0", auth_version=1, all_headers=False,
-        notes="os_username is the Memstore's, such as mstestaa1.admin",
+        "memset", "Memset Memstore", "https://auth.storage.memset.com/v1.0", auth_version=1,
+        tempurl_digest="sha1", all_headers=False, notes="os_username is the Memstore's, such as mstestaa1.admin",
     ),
     SwiftPreset(
-        "ktucloud", "KT Cloud", "https://ssproxy.ucloudbiz.olleh.com/auth/v1.0", auth_version=1, all_headers=False,
-        notes="os_api_key is the account's",
+        "ktucloud", "KT Cloud", "https://ssproxy.ucloudbiz.olleh.com/auth/v1.0", auth_version=1,
+        tempurl_digest="sha1", all_headers=False, notes="os_api_key is the account's",
     ),
     SwiftPreset(
         "ceph-swift", "Ceph RADOS Gateway, Swift API", auth_version=None, tempurl_digest="sha1",

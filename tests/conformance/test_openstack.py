@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from servers.openstack_harnesses import CephSwiftHarness, KeystoneHarness, RackspaceHarness, SwiftHarness
+from servers.openstack_harnesses import (
+    CephSwiftHarness,
+    KeystoneHarness,
+    RackspaceHarness,
+    SwiftHarness,
+    WeakSwiftHarness,
+)
 from servers.suites import OnServer
 
 from cloudbridge_store.errors import UnsupportedOperationError
 from cloudbridge_store.testing import ConformanceSuite
-from cloudbridge_store.testing.conformance import BucketSuite, DriverSuite, PublishingSuite, UrlSuite, VersionSuite
+from cloudbridge_store.testing.conformance import (
+    BucketSuite,
+    CopyingSuite,
+    DriverSuite,
+    MultipartSuite,
+    PublishingSuite,
+    UploadSuite,
+    UrlSuite,
+    VersionSuite,
+)
 from cloudbridge_store.testing.keys import WEIRD_KEYS
 
 
@@ -47,6 +62,12 @@ class OpenStackSuite(InSwiftsWords, ConformanceSuite):
 
 class TestSwift(OnServer, OpenStackSuite):
     kind = SwiftHarness
+
+
+class TestSwiftWithWeakConditions(OnServer, CopyingSuite, MultipartSuite, UploadSuite):
+    """What writes promise where their conditions are permitted, and what they refuse."""
+
+    kind = WeakSwiftHarness
 
 
 class TestKeystone(OnServer, OpenStackSuite):

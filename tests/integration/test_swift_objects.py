@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from urllib.parse import quote
 
@@ -255,6 +256,42 @@ def test_an_end_that_nobody_answered_is_not_undone(bucket, monkeypatch):
     assert list(bucket.list_uploads()) == []
 
 
+def test_an_end_that_was_refused_leaves_nothing(harness, bucket):
+    upload = bucket.objects.create("a").create_multipart_upload()
+    parts = [upload.upload_part(1, bytes(MiB)), upload.upload_part(2, b"end")]
+    first, _ = (name for name in segments(bucket) if "/segments/" in name)
+    ask(harness, "DELETE", f"/{bucket.name}_segments/{quote(first)}")
+    with pytest.raises(errors.InvalidRequestError):
+        upload.complete(parts)
+    upload.abort()
+    assert segments(bucket) == []
+    assert list(bucket.list_uploads()) == []
+
+
+def another_segment(self, name, span, copy=copying.Copy._copy_range):
+    return copy(self, name, span)._replace(etag="0" * 32)
+
+
+def a_lost_answer(self, name, span, copy=copying.Copy._copy_range):
+    copy(self, name, span)
+    if span[0] == MiB:
+        raise ConnectionResetError
+
+
+@pytest.mark.parametrize(
+    ("copy_range", "error"),
+    [(another_segment, errors.InvalidRequestError), (a_lost_answer, errors.ConnectionFailedError)],
+)
+def test_a_copy_by_ranges_that_fails_leaves_nothing(bucket, monkeypatch, copy_range, error):
+    monkeypatch.setattr(copying, "LARGEST", MiB)
+    monkeypatch.setattr(copying, "STEP", MiB)
+    monkeypatch.setattr(copying.Copy, "_copy_range", copy_range)
+    source = bucket.objects.create("source").upload(LARGE)
+    with pytest.raises(error):
+        source.copy_to(bucket, "copy")
+    assert segments(bucket) == []
+
+
 def test_keys_too_long_for_a_name_beside(bucket):
     names = ["x" * 1024, "x" * 1023 + "y", "ü" * 512]
     started = [bucket.objects.create(name).create_multipart_upload() for name in names]
@@ -270,6 +307,27 @@ def test_objects_that_expire(harness, bucket):
     bucket.objects.create("a").upload(b"1", extra={"X-Delete-After": 3600})
     headers, _ = ask(harness, "HEAD", f"/{bucket.name}/a")
     assert int(headers["X-Delete-At"]) > 0
+
+
+def expiry(harness, path):
+    headers, _ = ask(harness, "HEAD", f"/{quote(path)}")
+    return int(headers.get("X-Delete-At", 0))
+
+
+@pytest.mark.parametrize("at", [None, int(time.time()) + 5000])
+def test_segments_expire_behind_their_object(harness, bucket, monkeypatch, at):
+    monkeypatch.setattr(copying, "LARGEST", MiB)
+    extra = {"x-delete-at": at} if at else {"X-Delete-After": 4000}
+    obj = bucket.objects.create("large").upload(LARGE, CUT, extra=extra)
+    obj.copy_to(bucket, "copy")
+    assert obj.copy_to(bucket, "lasting", content_type="x/y").content() == LARGE
+    moment = expiry(harness, f"{bucket.name}/large")
+    assert moment == at or (at is None and moment > time.time() + 3000)
+    assert [expiry(harness, f"{bucket.name}/{name}") for name in ("copy", "lasting")] == [moment, 0]
+    found = [expiry(harness, f"{bucket.name}_segments/{name}") for name in segments(bucket)]
+    assert found.count(0) == 1
+    assert len(found) == 5
+    assert all(abs(each - moment - 3600) <= 5 for each in found if each)
 
 
 def test_metadata_of_the_account(provider):

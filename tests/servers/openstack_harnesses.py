@@ -89,6 +89,13 @@ class SwiftHarness(OpenStackHarness):
         return f"/v1/AUTH_{self.server.access_key.partition(':')[0]}"
 
 
+class WeakSwiftHarness(SwiftHarness):
+    """Swift, and a user who takes its conditions of writes for what they are."""
+
+    def make_provider(self, **overrides: Any):
+        return super().make_provider(**{"os_weak_conditions": True, **overrides})
+
+
 class KeystoneHarness(OpenStackHarness):
     """Swift whose users are Keystone's."""
 

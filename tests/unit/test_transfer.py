@@ -8,12 +8,13 @@ import os
 import random
 import zlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.core import source
-from cloudbridge_store.core.multipart import decide_cut, growing_part_sizes, upload_part_size
+from cloudbridge_store.core.multipart import Cut, decide_cut, growing_part_sizes, upload_part_size
 from cloudbridge_store.testing.faults import Fault
 
 MiB = 2**20
@@ -269,6 +270,12 @@ def test_parts_grow_with_the_object(faulty):
         upload_part_size(session, cut, 2**60)
     sizes = growing_part_sizes(session, cut)
     assert sum(next(sizes) for _ in range(10_000)) > 5 * 2**40
+
+
+def test_few_parts_grow_faster(faulty):
+    session = SimpleNamespace(capabilities=replace(faulty().session.capabilities, max_parts=1000, max_part=5 * 2**30))
+    sizes = growing_part_sizes(session, Cut(100 * MiB, 16 * MiB, 5))
+    assert sum(next(sizes) for _ in range(1000)) > 2**40
 
 
 @pytest.mark.parametrize("part_size", [1, 5 * MiB - 1, 6 * 2**30])

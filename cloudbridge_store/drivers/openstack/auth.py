@@ -85,8 +85,8 @@ class GivenLogin(Login):
 
         from cloudbridge_store.drivers.openstack.sessions import make_connection, make_session
 
-        plugin = Token(self._ticket.url, self._ticket.token)
-        return make_connection(make_session(self._plan, plugin), self._plan)
+        plugin, config = Token(self._ticket.url, self._ticket.token), self._plan.config
+        return make_connection(make_session(self._plan, plugin), config["os_region_name"], config["os_interface"])
 
 
 class KeystoneLogin(Login):
@@ -217,7 +217,8 @@ class KeystoneLogin(Login):
     def connection(self) -> Any:
         from cloudbridge_store.drivers.openstack.sessions import make_connection
 
-        return make_connection(self.session, self._plan)
+        session = self.session
+        return make_connection(session, self._region, self._plan.config["os_interface"] or self._cloud.get("interface"))
 
     def close(self) -> None:
         if self._session is not None:

@@ -13,7 +13,7 @@ from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.drivers.openstack.translate import describing, object_info, quoted, stored
-from cloudbridge_store.drivers.openstack.uploads import put_manifest
+from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
 from cloudbridge_store.errors import BucketNotFoundError, ObjectChangedError, PreconditionFailedError
 
 LARGEST = GiB
@@ -37,13 +37,18 @@ class Copy:
     asked: ReadOptions
     to_bucket: str
     to_key: str
+    expires: str | None
+    """When the source does, which its copy does as well, unless it is described anew."""
 
     def run(self, options: PutOptions | None) -> Stored:
         """Copy in one request where that is possible, else by ranges."""
         before = self.segments.of(self.to_bucket, self.to_key)
         if self.source.size > LARGEST and self.service.preset.ranged_copy:
             source = self.source
-            wanted = options or PutOptions(source.content_type, source.headers or {}, source.metadata or {})
+            extra = {"X-Delete-At": self.expires} if self.expires else {}
+            wanted = options or PutOptions(
+                source.content_type, source.headers or {}, source.metadata or {}, extra=extra
+            )
             result = self._by_ranges(wanted)
         else:
             result = self._at_once(options)
@@ -80,13 +85,15 @@ class Copy:
         step = max(STEP, -(-self.source.size // _MOST_SEGMENTS))
         ranges = [(at, min(at + step, self.source.size)) for at in range(0, self.source.size, step)]
         names = [f"{start}{number:08d}" for number in range(1, len(ranges) + 1)]
+        complete = False
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
                 made = list(pool.map(self._copy_range, names, ranges))
+            complete = True
             return put_manifest(self.service, self.to_bucket, self.to_key, made, options)
-        except AnswerError as error:
-            # Of any other failure nobody knows whether the object consists of them by now.
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        except Exception as error:
+            # Where nobody answered the manifest, the object may consist of them by now.
+            if not complete or was_refused(error):
                 self.segments.sweep(self.to_bucket, names)
             raise
 
@@ -116,10 +123,11 @@ def copy(
     query = {"version-id": asked.version} if asked.version else None
     answer = service.send("HEAD", bucket, key, query=query)
     source = object_info(key, answer.headers, int(answer.header("Content-Length")))
+    expires = answer.headers.get("x-delete-at")
     if asked.if_match not in (None, source.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
     try:
-        return Copy(service, segments, bucket, source, asked, to_bucket, to_key).run(options)
+        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires).run(options)
     except AnswerError as error:
         if error.method != "PUT":
             raise

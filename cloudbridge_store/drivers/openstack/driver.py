@@ -30,6 +30,7 @@ from cloudbridge_store.drivers.base import (
     Usage,
     VersionInfo,
 )
+from cloudbridge_store.drivers.http import sent_range
 from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, usage, versions
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.plan import Plan
@@ -49,7 +50,6 @@ from cloudbridge_store.drivers.openstack.translate import (
     etag_of,
     object_info,
     quoted,
-    sent,
     stored,
 )
 from cloudbridge_store.drivers.openstack.uploads import Uploads
@@ -202,7 +202,8 @@ class OpenStackDriver(Driver):
         response = answer.stream
         assert response is not None
         try:
-            start, length, size = sent(answer)
+            announced = int(answer.header("Content-Length"))
+            start, length, size = sent_range(answer.status, announced, answer.headers.get("Content-Range"))
             info = object_info(key, answer.headers, size)
         except BaseException:
             response.raw.close()

@@ -34,16 +34,16 @@ def entries_of(answer: Answer) -> list[dict[str, Any]]:
     return found
 
 
-def most(service: Service, limit: int) -> int:
+def most(service: Service, limit: int, name: str = "container_listing_limit") -> int:
     """Return how many entries to ask for: more than the service gives in a page is an error there."""
     if limit <= 1000:  # noqa: PLR2004 - below every limit known
         return max(1, limit)
-    return min(limit, service.limit("swift", "container_listing_limit", MAX_PAGE), MAX_PAGE)
+    return min(limit, service.limit("swift", name, MAX_PAGE), MAX_PAGE)
 
 
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
     """List containers, without those that hold the segments of another's large objects."""
-    wanted = most(service, limit)
+    wanted = most(service, limit, "account_listing_limit")
     names = ask_page(service, None, wanted, marker=token)
     shown = [BucketInfo(each["name"], _created(each)) for each in names if not _is_hidden(service, each["name"], names)]
     return Page(shown, names[-1]["name"] if len(names) >= wanted else None)

@@ -193,7 +193,10 @@ def _from_clouds(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
         secure = [*filter(None, [os.environ.get("OS_CLIENT_SECURE_FILE")]), *SECURE_FILES]
         found = OpenStackConfig(config_files=files, secure_files=secure, load_envvars=False)
         cloud = found.get_one(name, region_name=plan.config["os_region_name"])
-        return cloud.get_auth(), cloud.config
+        plugin = cloud.get_auth()
     except (ConfigException, exceptions.MissingRequiredOptions) as error:
         message = f"config key os_cloud: {error}"
         raise InvalidConfigurationException(message) from None
+    if url := getattr(plugin, "auth_url", None):
+        refuse_http(url, plan.settings)
+    return plugin, cloud.config

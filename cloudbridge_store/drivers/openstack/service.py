@@ -88,10 +88,6 @@ class Service:
         """An ``openstack.connection.Connection`` as the same user."""
         return self.login.connection()
 
-    def path(self, bucket: str | None = None, key: str | None = None) -> str:
-        """Return the quoted path that names the account, a container, or an object."""
-        return urlsplit(self.storage_url).path + _below(bucket, key)
-
     def send(
         self,
         method: str,
@@ -107,17 +103,19 @@ class Service:
     ) -> Answer:
         """Send one request about the account, a container or an object, and return the answer.
 
-        :param body: what is sent; sent again where the token has expired.
+        :param body: sent again where the token has expired.
         :param stream: leave the content of an answer to the caller, in ``stream``.
         :param ok: statuses to return beside those of success.
-        :param url: an address to use in place of the account's, such as the CDN's.
+        :param url: used in place of the account's address, such as the CDN's.
         :raises AnswerError: any other status; :func:`~cloudbridge_store.drivers.openstack.errors.classify` knows it.
         """
         target = _below(bucket, key) + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         ticket = self.login.ticket()
         response = self._exchange(method, target, ticket, headers, body, url)
-        if response.status == HTTPStatus.UNAUTHORIZED and self.login.renew(ticket):
-            response.drain()
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            said = response.read(_SMALL)  # first, as logging in may fail, and the connection is to be given back
+            if not self.login.renew(ticket):
+                raise AnswerError(method, bucket, key, response.status, response.headers, said)
             response = self._exchange(method, target, self.login.ticket(), headers, body, url)
         return self._answer(response, method, bucket, key, ok, stream=stream)
 

@@ -45,11 +45,9 @@ def make_session(plan: Plan, plugin: Any) -> Session:
     )
 
 
-def make_connection(session: Session, plan: Plan) -> Any:
+def make_connection(session: Session, region: str | None, interface: str | None) -> Any:
     """Return openstacksdk's connection as the same user, for all of OpenStack."""
     import openstack  # here, as it takes longer than all else together
 
-    chosen: dict[str, Any] = {"region_name": plan.config["os_region_name"]}
-    if plan.config["os_interface"]:
-        chosen["interface"] = interface_of(plan.config["os_interface"])
-    return openstack.connection.Connection(session=session, **chosen)
+    chosen: dict[str, Any] = {"interface": interface_of(interface)} if interface else {}
+    return openstack.connection.Connection(session=session, region_name=region, **chosen)

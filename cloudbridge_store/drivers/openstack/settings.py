@@ -147,8 +147,10 @@ MAX_SEGMENTS = 1000
 _CAPABILITIES = Capabilities(
     multipart=True,
     copy=True,
-    # A copy has one set of conditions, which count for its source.
+    # Where nobody answers a manifest, a condition would refuse its repetition for what it made itself.
     conditional_multipart=False,
+    # A copy has one set of conditions, which count for its source.
+    conditional_copy=False,
     conditional_read=True,
     user_metadata=True,
     batch_delete=1000,

@@ -10,8 +10,7 @@ from email.utils import parsedate_to_datetime
 from cloudbridge_store.drivers.base import ObjectInfo, PutOptions, Stored
 from cloudbridge_store.drivers.http import decode_text, encode_text
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
-from cloudbridge_store.drivers.openstack.service import Answer
-from cloudbridge_store.errors import ForeignAnswerError, IntegrityError
+from cloudbridge_store.errors import ForeignAnswerError, InvalidValueException
 
 META = "X-Object-Meta-"
 _HEADERS = {
@@ -20,10 +19,11 @@ _HEADERS = {
     "content_encoding": "Content-Encoding",
     "content_language": "Content-Language",
 }
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNKNOWN_TYPE = "application/octet-stream"
 _LONGEST_VALUE = 250
 """Characters in one header; Swift's limit is 256 unless its operator set another."""
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 # A header's name has no underscore that arrives as one, and no value is long: what would be lost is spelt out.
 _SPELT = {"_": "-x5f-", "-": "-x2d-"}
@@ -79,12 +79,19 @@ def _text(value: str) -> str:
 
 
 def describing(options: PutOptions) -> dict[str, str]:
-    """Return the headers that describe a new object, without conditions."""
+    """Return the headers that describe a new object, without conditions.
+
+    :raises InvalidValueException: ``extra`` has what is no header.
+    """
     headers = {_HEADERS[name]: value for name, value in options.headers.items()}
     # Swift would guess by the name.
     headers["Content-Type"] = options.content_type or _UNKNOWN_TYPE
     headers.update(metadata_headers(options.metadata))
-    headers.update({str(name): str(value) for name, value in options.extra.items()})
+    extra = {str(name): str(value) for name, value in options.extra.items()}
+    for name, value in extra.items():
+        if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
+            raise InvalidValueException("extra", name, "a header, in one line")
+    headers.update(extra)
     return {name: value.encode().decode("latin-1") for name, value in headers.items()}
 
 
@@ -149,24 +156,6 @@ def stored(headers: Mapping[str, str], *, large: bool = False) -> Stored:
     """Return what a write answers."""
     etag = etag_of(headers)
     return Stored(etag, version_of(headers), {} if large else {"md5": etag})
-
-
-def sent(answer: Answer) -> tuple[int, int, int]:
-    """Return where the content of an answer starts, its length, and the object's size.
-
-    :raises IntegrityError: what it says contradicts itself.
-    """
-    length = int(answer.header("Content-Length"))
-    if answer.status != 206:  # noqa: PLR2004 - partial content
-        return 0, length, length
-    text = answer.header("Content-Range")
-    found = _CONTENT_RANGE.fullmatch(text)
-    if not found:
-        raise IntegrityError(f"the service sends the range {text!r}")
-    start, last, size = map(int, found.groups())
-    if last - start + 1 != length:
-        raise IntegrityError(f"the service sends {length} bytes as {text}")
-    return start, length, size
 
 
 def listed_time(value: str) -> datetime:

@@ -16,7 +16,6 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ProtocolError
-from urllib3.util import wait_for_read
 
 from cloudbridge_store.config import Settings, refuse_http
 from cloudbridge_store.drivers.base import Body
@@ -71,13 +70,26 @@ class _Expecting:
         super().endheaders(*arguments, **named)  # type: ignore[misc]
         # urllib3 has the patience for connecting in place until the answer is waited for.
         self.sock.settimeout(self.patience)
-        if self._expects and wait_for_read(self.sock, timeout=_PATIENCE):
-            self._read_answer()
+        if self._expects and (begun := self._wait()) is not None:
+            self._read_answer(begun)
 
-    def _read_answer(self) -> None:
+    def _wait(self) -> bytes | None:
+        """Return the first byte of the answer, or ``None`` where nothing comes for a while.
+
+        That there is something to read does not say that: TLS has messages of its own, such as tickets.
+        """
+        self.sock.settimeout(_PATIENCE)
+        try:
+            return cast("bytes", self.sock.recv(1))
+        except TimeoutError:
+            return None
+        finally:
+            self.sock.settimeout(self.patience)
+
+    def _read_answer(self, begun: bytes) -> None:
         # Without a buffer: what follows the answer is for whoever reads next.
         with self.sock.makefile("rb", 0) as file:
-            line = file.readline(1024).decode("latin-1")
+            line = (begun + file.readline(1024)).decode("latin-1")
             version, _, rest = line.partition(" ")
             code, _, reason = rest.strip().partition(" ")
             if not version.startswith("HTTP/") or not code.isdecimal():

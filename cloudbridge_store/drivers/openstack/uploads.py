@@ -19,13 +19,13 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
-from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
+from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
-    conditions,
     describing,
     etag_of,
     is_static,
@@ -33,6 +33,7 @@ from cloudbridge_store.drivers.openstack.translate import (
     stored,
 )
 from cloudbridge_store.errors import (
+    ForeignAnswerError,
     IntegrityError,
     InvalidRequestError,
     UploadNotFoundError,
@@ -167,27 +168,29 @@ class Uploads:
         self.require(bucket, key, upload_id)
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
         _check_parts(held, parts)
-        before = [] if options.if_none_match else self._segments.of(bucket, key)
+        before = self._segments.of(bucket, key)
         place = beside(bucket)
         # A segment without content is refused, and adds none.
         chosen = [Segment(place, _part_of(upload_id, each.number), each.etag, each.size) for each in parts if each.size]
         used = {each.key for each in chosen}
         unused = [Segment(place, name, "", 0) for each in held if (name := _part_of(upload_id, each)) not in used]
         upload = bucket, key, upload_id
-        self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
+        with self._lock:
+            self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
         try:
             result = put_manifest(self._service, bucket, key, chosen, options)
-        except AnswerError as error:
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                # It was refused, and is over.
-                self._doubtful.pop(upload, None)
+        except Exception as error:
+            if was_refused(error):
+                with self._lock:
+                    self._doubtful.pop(upload, None)
             raise
         self._tidy(*upload)
         return result
 
     def _tidy(self, bucket: str, key: str, upload_id: str) -> None:
         """Remove what is left when the object is made."""
-        doubt = self._doubtful.pop((bucket, key, upload_id), None)
+        with self._lock:
+            doubt = self._doubtful.pop((bucket, key, upload_id), None)
         self._segments.remove(bucket, doubt.left if doubt is not None else (), key)
         self._unmark(bucket, key, upload_id)
 
@@ -272,14 +275,20 @@ def _number_of(name: str) -> int:
     return int(name.rpartition("/")[2])
 
 
+def was_refused(error: Exception) -> bool:
+    """Say whether an exception of :func:`put_manifest` is certain that there is no object made of the segments."""
+    return isinstance(error, (AnswerError, InvalidRequestError)) and (error.status or 0) < 500  # noqa: PLR2004
+
+
 def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Segment], options: PutOptions) -> Stored:
     """Make an object of segments. The service compares each with its ETag and size.
 
     :raises InvalidRequestError: one is missing, or another.
     """
-    headers = {**describing(options), **conditions(options)}
+    headers = describing(options)
     if not segments:
         return stored(service.send("PUT", bucket, key, headers=headers, body=b"").headers)
+    expire_segments(service, segments, headers)
     manifest = [{"path": f"/{each.bucket}/{each.key}", "etag": each.etag, "size_bytes": each.size} for each in segments]
     expected = hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
     query = {"multipart-manifest": "put"}
@@ -288,12 +297,13 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
         headers["Accept"] = "application/json"
     try:
         answer = service.send("PUT", bucket, key, query=query, headers=headers, body=json.dumps(manifest).encode())
+        # Services older than signs of life pass over the wish for them, and answer as ever.
+        etag = _late_etag(answer, bucket, key) if answer.status == HTTPStatus.ACCEPTED else etag_of(answer.headers)
     except AnswerError as error:
         missing = error.status == HTTPStatus.NOT_FOUND and "NoSuchKey" in error.reason  # as Ceph says it
         if error.status == HTTPStatus.BAD_REQUEST or missing:
             raise reworded(InvalidRequestError, f"segments differ: {error.reason}", error) from error
         raise
-    etag = _late_etag(answer, bucket, key) if "heartbeat" in query else etag_of(answer.headers)
     if etag != expected:
         raise IntegrityError(f"the object has the ETag {etag}, its parts make {expected}", outcome="applied")
     return Stored(etag, answer.headers.get("x-object-version-id"), {})
@@ -302,7 +312,10 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
 def _late_etag(answer: Answer, bucket: str, key: str) -> str:
     """Return the ETag of an answer whose status comes at its end."""
     found = answer.json()
-    status = int(str(found.get("Response Status", "500")).split()[0])
+    said = str(found.get("Response Status", "")) if isinstance(found, dict) else ""
+    if not said[:3].isdecimal():
+        raise ForeignAnswerError("the answer to a manifest says nothing about it", status=answer.status, hint=NOT_SWIFT)
+    status = int(said[:3])
     if status >= HTTPStatus.BAD_REQUEST:
         raise AnswerError("PUT", bucket, key, status, answer.headers, json.dumps(found.get("Errors", [])).encode())
     return str(found.get("Etag", "")).strip('"')

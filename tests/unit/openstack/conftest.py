@@ -1,5 +1,6 @@
 """What the tests of Swift share: a scripted service with logins of version 1, and providers of it."""
 
+import json
 import socket
 
 import pytest
@@ -49,21 +50,29 @@ NAMED = {"X-Trans-Id": "tx1", "x-amz-request-id": None}
 class Swift:
     """A service of version 1 whose answers are scripted.
 
-    ``answer(asked)`` is asked about all but logins, and returns status, headers and body.
+    ``answer(asked)`` is asked about all but logins and ``/info``, and returns status, headers and body.
+
+    :param info: what it says that it can do.
     """
 
-    def __init__(self, serve, answer):
+    def __init__(self, serve, answer, info=None):
         self.logins = 0
+        self.login_status = 200
+        self._info = info
         self.good = "token-1"
         self._answer = answer
         self.script = serve(self._serve)
 
     def _serve(self, asked):
         if asked.path == "/auth/v1.0":
+            if self.login_status != 200:
+                return self.login_status, NAMED, b""
             self.logins += 1
             self.good = f"token-{self.logins}"
             headers = {"X-Auth-Token": self.good, "X-Storage-Url": f"{self.script.url}/v1/AUTH_a"}
             return 200, {**NAMED, **headers}, b""
+        if asked.path == "/info" and self._info is not None:
+            return 200, NAMED, json.dumps({"swift": {}, **self._info}).encode()
         if asked.headers.get("x-auth-token") != self.good:
             return 401, NAMED, b"<html><h1>Unauthorized</h1></html>"
         found = self._answer(asked)
@@ -89,4 +98,4 @@ class Swift:
 @pytest.fixture
 def swift(serve):
     """Return a scripted Swift."""
-    return lambda answer: Swift(serve, answer)
+    return lambda answer, **info: Swift(serve, answer, info or None)

@@ -1,5 +1,6 @@
 """Who we are: which way to log in the settings mean, what is missing, and tokens that end."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -226,6 +227,33 @@ def test_who_could_not_log_in_has_asked_for_nothing(make, serve, swift):
     with pytest.raises(Exception) as caught:
         driver.create_bucket("abc")
     assert driver.classify(caught.value).retry == "always"
+
+
+def clouds(tmp_path, monkeypatch, url, **more):
+    """Write a ``clouds.yaml`` with one cloud, and name it."""
+    auth = {"auth_url": url, "username": "me", "password": "geheim", "project_name": "p"}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"lab": {"auth": auth, **more}}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    return {"os_cloud": "lab"}
+
+
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_password_of_clouds_yaml_is_not_sent_in_the_clear(make, tmp_path, monkeypatch, allowed):
+    config = clouds(tmp_path, monkeypatch, "http://keystone.example.org:5000/v3")
+    provider = make(**config, allow_http=allowed)
+    if allowed:
+        assert plugin_of(provider).auth_url == "http://keystone.example.org:5000/v3"
+        return
+    with pytest.raises(errors.InvalidConfigurationException, match="in the clear"):
+        plugin_of(provider)
+
+
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+def test_the_native_connection_is_where_clouds_yaml_says(make, tmp_path, monkeypatch):
+    config = clouds(tmp_path, monkeypatch, KEYSTONE, region_name="RegionTwo", interface="internal")
+    chosen = make(**config).native.config
+    assert (chosen.region_name, chosen.get_interface("object-store")) == ("RegionTwo", "internal")
 
 
 def test_the_native_connection_is_one(make):

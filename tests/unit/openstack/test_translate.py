@@ -16,7 +16,7 @@ from cloudbridge_store.drivers.openstack.translate import (
     metadata_of,
     version_of,
 )
-from cloudbridge_store.errors import ForeignAnswerError
+from cloudbridge_store.errors import ForeignAnswerError, InvalidValueException
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,40}", fullmatch=True)
 ODD_NAMES = st.from_regex(r"a(-|_|x5f|x2d|x2b|1){0,8}", fullmatch=True)
@@ -73,3 +73,11 @@ def test_etags_and_versions():
 def test_a_listed_time_is_the_headers():
     assert listed_time("2024-01-02T03:04:05.000000").isoformat() == "2024-01-02T03:04:05+00:00"
     assert listed_time("2024-01-02T03:04:05.100000").isoformat() == "2024-01-02T03:04:06+00:00"
+
+
+@pytest.mark.parametrize(
+    "extra", [{"X-A": "a\r\nX-Auth-Token: b"}, {"X-A": "a\0"}, {"X A": "a"}, {"X-A:": "a"}, {"": "a"}]
+)
+def test_what_is_no_header_is_refused(extra):
+    with pytest.raises(InvalidValueException, match="extra"):
+        describing(PutOptions(extra=extra))

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import socket
+import ssl
 import threading
 
 import pytest
@@ -148,6 +149,53 @@ def test_a_large_body_waits_until_it_is_wanted(make, status, kind):
     assert server.bodies == [0]
 
 
+class Silent:
+    """A server that reads what comes, whether it was expected or not, and answers at the end only."""
+
+    def __init__(self, context):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._context = context
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        connection, _ = self._listener.accept()
+        if self._context is not None:
+            connection = self._context.wrap_socket(connection, server_side=True)
+        with connection, connection.makefile("rb") as file:
+            head = dict(line.lower().split(b": ") for line in list(iter(file.readline, b"\r\n"))[1:])
+            digest = hashlib.md5(file.read(int(head[b"content-length"]))).hexdigest()
+            lines = ("HTTP/1.1 201 Created", f"ETag: {digest}", "X-Trans-Id: tx1", "Content-Length: 0")
+            connection.sendall("\r\n".join((*lines, "", "")).encode())
+
+    def close(self):
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_a_body_that_nobody_asks_for_is_sent_after_a_while(make, secure, tmp_path):
+    """Behind a TLS handshake tickets arrive, which are no answer."""
+    context, more = None, {}
+    if secure:
+        trustme = pytest.importorskip("trustme")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority = trustme.CA()
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        more = {"ca_bundle": str(tmp_path / "ca.pem")}
+    server = Silent(context)
+    try:
+        url = f"http{'s' if secure else ''}://{server.address}/v1/AUTH_a"
+        driver = make(os_storage_url=url, os_auth_token="t", read_timeout=5, **more).session.driver
+        body = bytes(4_000_000)
+        stored = driver.put_object("abc", "a", BytesBody(body), PutOptions(if_none_match="*"))
+        assert stored.etag == hashlib.md5(body).hexdigest()
+    finally:
+        server.close()
+
+
 def test_what_the_source_raises_is_not_the_connections_fault(make, swift):
     class Shrunk(Body):
         size = 3_000_000
@@ -159,6 +207,21 @@ def test_what_the_source_raises_is_not_the_connections_fault(make, swift):
     driver = make(**service.config).session.driver
     with pytest.raises(errors.SourceChangedError):
         driver.put_object("abc", "a", Shrunk(), PutOptions(if_none_match="*"))
+
+
+def test_a_login_that_fails_takes_no_connection_along(make, swift):
+    service = swift(lambda asked: (204, {}, b""))
+    driver = make(**service.config).session.driver
+    driver.head_bucket("abc")
+    service.good = "another token"
+    service.login_status = 503
+    kept = []
+    for _ in range(3):
+        with pytest.raises(Exception) as caught:
+            driver.head_bucket("abc")
+        kept.append(caught.value)
+    [route] = driver._service._transport._routes.values()
+    assert route.pool.num_connections == 1
 
 
 def test_what_goes_by_a_proxy(make, serve):
