@@ -71,6 +71,8 @@ class ProviderHarness(ABC):
     unplayable: ClassVar[frozenset[str]] = frozenset()
     """Names of :data:`~cloudbridge_store.testing.reliability.troubles.TROUBLES` that this server does not notice, or,
     behind the name of a scenario and ``": "``, that cannot happen to it there."""
+    renews: ClassVar[bool] = False
+    """Where a token is refused, these credentials get a new one, and the request is repeated with it once."""
     keeps_doubtful_uploads: ClassVar[bool] = False
     """An upload whose end nobody answered stays, and is listed: what its parts are in may be an object in a moment."""
     bodiless: ClassVar[frozenset[str]] = frozenset()

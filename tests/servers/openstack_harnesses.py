@@ -100,6 +100,7 @@ class KeystoneHarness(OpenStackHarness):
     """Swift whose users are Keystone's."""
 
     kind = "keystone"
+    renews = True
 
     def credentials(self):
         server = self.server
@@ -132,6 +133,7 @@ class CephSwiftHarness(OpenStackHarness):
     """Ceph by its Swift API."""
 
     kind = "ceph"
+    renews = True
 
     def credentials(self):
         user, key = self.server.swift_user, self.server.swift_password
