@@ -88,6 +88,7 @@ ALIASES: Mapping[str, Resolved] = {
     "CLOUDFILES_UK": Resolved("openstack", "rackspace", "lon"),
     "CLOUDFILES_SWIFT": Resolved("openstack"),
     "KTUCLOUD": Resolved("openstack", "ktucloud"),
+    "KTCLOUD": Resolved("openstack", "ktucloud"),
     "DUMMY": Resolved("memory"),
 }
 """libcloud's constants, where they are not already names of ours."""

@@ -50,6 +50,7 @@ class SwiftPreset:
 def find(name: str) -> SwiftPreset:
     """Return a preset; case and ``_`` for ``-`` do not matter. :raises InvalidConfigurationException: there is none."""
     wanted = name.lower().replace("_", "-")
+    wanted = _OTHER_NAMES.get(wanted, wanted)
     if wanted in SWIFT_PRESETS:
         return SWIFT_PRESETS[wanted]
     import difflib  # what only a mistake needs
@@ -58,6 +59,10 @@ def find(name: str) -> SwiftPreset:
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(SWIFT_PRESETS)}"
     message = f"there is no Swift preset {name!r}; {hint} For any other service: 'any' with os_auth_url"
     raise InvalidConfigurationException(message)
+
+
+_OTHER_NAMES: Mapping[str, str] = {"cloudfiles": "rackspace", "ktcloud": "ktucloud", "ceph": "ceph-swift"}
+"""Names that are in use, too."""
 
 
 def _table(rows: Iterable[SwiftPreset]) -> Mapping[str, SwiftPreset]:

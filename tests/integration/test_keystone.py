@@ -103,6 +103,33 @@ def test_an_application_credential_can_be_taken_back(harness):
     assert made["secret"] not in str(caught.value)
 
 
+def test_a_trust(harness):
+    server = harness.server
+    token, of_owner = log_in(harness)
+    _, of_other = log_in(harness, server.other_user, server.other_password, server.other_project)
+    roles = [{"name": each["name"]} for each in of_owner["roles"] if each["name"] == "member"]
+    assert roles
+    given = {
+        "trustor_user_id": of_owner["user"]["id"],
+        "trustee_user_id": of_other["user"]["id"],
+        "project_id": of_owner["project"]["id"],
+        "impersonation": False,
+        "roles": roles,
+    }
+    _, made = keystone(harness, "/OS-TRUST/trusts", {"trust": given}, token)
+    trusted = {"os_username": server.other_user, "os_password": server.other_password, "os_project_name": None}
+    with harness.make_provider() as owner:
+        bucket = harness.make_bucket(owner)
+        bucket.objects.create("a").upload(b"1")
+        with harness.make_provider(**trusted, os_trust_id=made["trust"]["id"]) as provider:
+            assert provider.storage.buckets.get(bucket.name).objects.create("a").content() == b"1"
+        keystone(harness, f"/OS-TRUST/trusts/{made['trust']['id']}", None, token, "DELETE")
+        with harness.make_provider(**trusted, os_trust_id=made["trust"]["id"]) as provider:
+            with pytest.raises((AuthenticationError, PermissionDeniedError)):
+                provider.authenticate()
+        harness.remove_bucket(bucket)
+
+
 def test_a_token(harness):
     token, _ = log_in(harness)
     config = {**nothing_of(harness), "os_auth_token": token, "os_project_name": harness.server.project}

@@ -254,7 +254,7 @@ def test_what_is_retired_says_so_to_everyone(name):
     assert factory.get_provider_class(name) is None
 
 
-@pytest.mark.parametrize("name", ["azure", "GOOGLE_STORAGE", "openstack", "CLOUDFILES_UK", "ktucloud"])
+@pytest.mark.parametrize("name", ["azure", "GOOGLE_STORAGE", "openstack", "CLOUDFILES_UK", "ktucloud", "ktcloud"])
 def test_every_service_has_its_provider(name):
     assert registry.resolve(name).driver in registry.BUILT_IN
     assert CloudProviderFactory().get_provider_class(name) is not None
