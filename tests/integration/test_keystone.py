@@ -124,9 +124,9 @@ def test_a_trust(harness):
         with harness.make_provider(**trusted, os_trust_id=made["trust"]["id"]) as provider:
             assert provider.storage.buckets.get(bucket.name).objects.create("a").content() == b"1"
         keystone(harness, f"/OS-TRUST/trusts/{made['trust']['id']}", None, token, "DELETE")
-        with harness.make_provider(**trusted, os_trust_id=made["trust"]["id"]) as provider:
-            with pytest.raises((AuthenticationError, PermissionDeniedError)):
-                provider.authenticate()
+        gone = harness.make_provider(**trusted, os_trust_id=made["trust"]["id"])
+        with gone, pytest.raises((AuthenticationError, PermissionDeniedError)):
+            gone.authenticate()
         harness.remove_bucket(bucket)
 
 
