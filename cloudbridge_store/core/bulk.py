@@ -9,10 +9,27 @@ from operator import itemgetter
 
 from cloudbridge_store.core.parallel import run_parallel
 from cloudbridge_store.core.session import Session
-from cloudbridge_store.errors import BucketNotFoundError, StoreError, TransferError
+from cloudbridge_store.errors import (
+    BucketNotFoundError,
+    ConnectionFailedError,
+    CredentialsExpiredError,
+    OperationTimeoutError,
+    ServiceUnavailableError,
+    StoreError,
+    ThrottledError,
+    TransferError,
+)
 
 WORKERS = 8
 _SINGLE_BATCH = 100
+_PASSING = (
+    ThrottledError,
+    ServiceUnavailableError,
+    OperationTimeoutError,
+    ConnectionFailedError,
+    CredentialsExpiredError,
+)
+"""What a service may say of one object of a batch, and not when it is asked again."""
 
 
 def delete_keys(session: Session, bucket: str, keys: Iterable[str]) -> int:
@@ -25,11 +42,14 @@ def delete_keys(session: Session, bucket: str, keys: Iterable[str]) -> int:
     size = session.capabilities.batch_delete or _SINGLE_BATCH
 
     def delete(batch: list[str]) -> tuple[int, Mapping[str, Exception]]:
-        if session.capabilities.batch_delete:
-            refused = session.call(session.driver.delete_objects, bucket, batch)
-            context = {"operation": "delete_objects", "bucket": bucket}
-            return len(batch), {key: session.wrap(error, key=key, **context) for key, error in refused.items()}
-        return len(batch), _delete_singly(session, bucket, batch)
+        if not session.capabilities.batch_delete:
+            return len(batch), _delete_singly(session, bucket, batch)
+        refused = session.call(session.driver.delete_objects, bucket, batch)
+        # What passes is tried again by itself, with the pauses of any other request.
+        passing = [key for key, error in refused.items() if isinstance(error, _PASSING)]
+        context = {"operation": "delete_objects", "bucket": bucket}
+        lasting = {key: session.wrap(refused[key], key=key, **context) for key in refused.keys() - passing}
+        return len(batch), {**lasting, **_delete_singly(session, bucket, passing)}
 
     with closing(run_parallel(delete, _batches(keys, size), WORKERS)) as results:
         for done, refused in results:

@@ -76,3 +76,25 @@ def test_many_uploads_come_back_in_the_order_of_their_names(faulty):
         bucket.objects.upload_many({"..": b""})
     with pytest.raises(errors.InvalidValueException):
         bucket.objects.upload_many({}, max_workers=0)
+
+
+@pytest.mark.parametrize(
+    "passing", [errors.ThrottledError, errors.ServiceUnavailableError, errors.CredentialsExpiredError]
+)
+def test_what_a_batch_refuses_for_a_moment_is_tried_again(full, passing):
+    bucket = full()
+    session = bucket.provider.session
+    inner = session.driver._inner
+    whole = inner.delete_objects
+
+    def refuse_two(name, keys):
+        whole(name, [key for key in keys if key not in ("007", "008")])
+        answers = {"007": passing("later"), "008": errors.PermissionDeniedError("locked")}
+        return {key: answers[key] for key in keys if key in answers}
+
+    inner.delete_objects = refuse_two
+    with pytest.raises(errors.TransferError) as caught:
+        delete_keys(session, "a-bucket", ["006", "007", "008"])
+    assert caught.value.failures.keys() == {"008"}
+    del inner.delete_objects
+    assert {"006", "007", "008"} & {obj.name for obj in bucket.objects} == {"008"}
