@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servers.harnesses import MotoHarness, SwiftHarness
+from servers.harnesses import MotoHarness, SwiftS3Harness
 from servers.suites import OnServer
 
 from cloudbridge_store.testing.reliability import FaultSuite
@@ -12,5 +12,5 @@ class TestMotoFaults(OnServer, FaultSuite):
     kind = MotoHarness
 
 
-class TestSwiftFaults(OnServer, FaultSuite):
-    kind = SwiftHarness
+class TestSwiftS3Faults(OnServer, FaultSuite):
+    kind = SwiftS3Harness

@@ -82,7 +82,7 @@ class OtherHarness(S3Harness):
     unlisted_keys = frozenset(LITERAL_KEYS[what] for what in ("newline", "return", "escape"))
 
 
-class SwiftHarness(S3Harness):
+class SwiftS3Harness(S3Harness):
     """Swift by its S3 API."""
 
     kind, preset = "swift", "swift-s3"
