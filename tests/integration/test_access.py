@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from servers.harnesses import CephHarness, CephTlsHarness, SwiftHarness
+from servers.harnesses import CephHarness, CephTlsHarness, SwiftS3Harness
 
 from cloudbridge_store.errors import (
     AuthenticationError,
@@ -14,7 +14,7 @@ from cloudbridge_store.errors import (
 from cloudbridge_store.testing.fixtures import offline_bucket
 
 
-@pytest.fixture(params=[SwiftHarness, CephHarness, CephTlsHarness], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[SwiftS3Harness, CephHarness, CephTlsHarness], ids=lambda kind: kind.__name__)
 def harness(request, server):
     with request.param(server(request.param.kind)) as harness:
         yield harness

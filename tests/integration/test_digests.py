@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 from botocore.exceptions import ClientError
-from servers.harnesses import CephHarness, CephTlsHarness, MotoHarness, OtherHarness, SwiftHarness
+from servers.harnesses import CephHarness, CephTlsHarness, MotoHarness, OtherHarness, SwiftS3Harness
 
 from cloudbridge_store.core.source import BytesBody
 from cloudbridge_store.drivers.base import PutOptions
@@ -21,7 +21,7 @@ class Damaged(BytesBody):
 
 
 @pytest.fixture(
-    params=[MotoHarness, OtherHarness, SwiftHarness, CephHarness, CephTlsHarness], ids=lambda kind: kind.__name__
+    params=[MotoHarness, OtherHarness, SwiftS3Harness, CephHarness, CephTlsHarness], ids=lambda kind: kind.__name__
 )
 def bucket(request, server):
     with request.param(server(request.param.kind)) as harness, harness.make_provider() as provider:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from servers.harnesses import CephHarness, CephTlsHarness, MotoHarness, SwiftHarness
+from servers.harnesses import CephHarness, CephTlsHarness, MotoHarness, SwiftS3Harness
 
 from cloudbridge_store.drivers.base import SignedRequest
 from cloudbridge_store.testing.fixtures import offline_bucket
@@ -21,8 +21,8 @@ CHANGED = {"X-Amz-Expires", "X-Amz-Date", "X-Amz-Credential", "X-Amz-Signature",
     scope="module",
     params=[
         (MotoHarness, "s3v4"),
-        (SwiftHarness, "s3v4"),
-        (SwiftHarness, "s3"),
+        (SwiftS3Harness, "s3v4"),
+        (SwiftS3Harness, "s3"),
         (CephHarness, "s3v4"),
         (CephHarness, "s3"),
         (CephTlsHarness, "s3v4"),
