@@ -23,6 +23,12 @@ def pytest_unconfigure(config):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    # Where faults are played, time-outs are waited for: one process more than there are processors.
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
     keeper = node.config.stash[_KEEPER]
     node.workerinput["servers"] = (keeper.address, keeper.secret.hex())
