@@ -12,9 +12,15 @@ from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, PutOptions, Rea
 from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Service
-from cloudbridge_store.drivers.openstack.translate import describing, object_info, quoted, stored
+from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
 from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
-from cloudbridge_store.errors import BucketNotFoundError, ObjectChangedError, PreconditionFailedError
+from cloudbridge_store.errors import (
+    BucketNotFoundError,
+    IntegrityError,
+    ObjectChangedError,
+    PreconditionFailedError,
+    UnsupportedOperationError,
+)
 
 LARGEST = GiB
 """Bytes that one request copies: the service says nothing until it is done."""
@@ -39,9 +45,17 @@ class Copy:
     to_key: str
     expires: str | None
     """When the source does, which its copy does as well, unless it is described anew."""
+    static: bool = False
+    """The source is a static large object."""
 
     def run(self, options: PutOptions | None) -> Stored:
-        """Copy in one request where that is possible, else by ranges."""
+        """Copy in one request where that is possible, else by ranges.
+
+        :raises UnsupportedOperationError: the service would copy no content of a large object.
+        """
+        if self.static and not self.service.preset.ranged_copy:
+            reason = "this service copies the manifest of a large object, and not its content"
+            raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
         before = self.segments.of(self.to_bucket, self.to_key)
         if self.source.size > LARGEST and self.service.preset.ranged_copy:
             source = self.source
@@ -76,7 +90,15 @@ class Copy:
         if self.source.checksums and self.source.etag != result.etag:
             # Not every service looks at the condition.
             raise ObjectChangedError("the source changed while it was being copied", outcome="applied")
+        if self.static and not self._has_content():
+            reason = "the service copied the manifest of a large object, and not its content"
+            hint = "If it is Ceph, say so by os_preset='ceph-swift': then nothing is replaced"
+            raise IntegrityError(reason, outcome="applied", hint=hint)
         return result
+
+    def _has_content(self) -> bool:
+        headers = self.service.send("HEAD", self.to_bucket, self.to_key).headers
+        return headers.get("content-length") == str(self.source.size) and not is_static(headers)
 
     def _by_ranges(self, options: PutOptions) -> Stored:
         policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
@@ -127,7 +149,8 @@ def copy(
     if asked.if_match not in (None, source.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
     try:
-        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires).run(options)
+        static = is_static(answer.headers)
+        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires, static).run(options)
     except AnswerError as error:
         if error.method != "PUT":
             raise
