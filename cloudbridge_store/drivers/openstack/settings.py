@@ -31,7 +31,10 @@ def _key(name: str, help: str, *old: str, kind: type = str, default: Any = None,
 CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_auth_url", "address of the identity service; by default the preset's"),
     _key(
-        "os_auth_version", "1, 2 or 3; by default what the address or the preset says, or 3", "OS_IDENTITY_API_VERSION"
+        "os_auth_version",
+        "1, 2 or 3; by default what the address or the preset says, or 3",
+        "OS_IDENTITY_API_VERSION",
+        kind=object,  # text, or a number
     ),
     _key("os_username", "user's name", "ST_USER"),
     _key("os_user_id", "user's id, in place of the name"),

@@ -66,6 +66,11 @@ def test_a_password_goes_before_an_application_credential(make):
     assert type(plugin_of(make(**USER, **secret)).auth_methods[0]).__name__ == "PasswordMethod"
 
 
+@pytest.mark.parametrize("version", [3, "3", "v3", "3.0"])
+def test_a_version_is_a_number_or_text(make, version):
+    assert plugin_of(make(**{**USER, "os_auth_url": KEYSTONE, "os_auth_version": version})).auth_url == f"{KEYSTONE}/v3"
+
+
 def test_the_environment_completes_and_does_not_displace(make, monkeypatch):
     monkeypatch.setenv("OS_USERNAME", "somebody")
     monkeypatch.setenv("OS_PASSWORD", "else")
