@@ -6,6 +6,7 @@ every run gets a copy of it.
 
 from __future__ import annotations
 
+import http.client
 import inspect
 import json
 import os
@@ -86,7 +87,16 @@ class KeystoneServer(Server):
         return self.port, self.swift_port
 
     def is_ready(self):
-        return answers(self.port) and answers(self.swift_port)
+        # A port that is open is not enough: both take connections before they answer any.
+        return _serves(self.auth_url) and _serves(f"{self.url}/healthcheck")
+
+
+def _serves(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def template(python):
