@@ -9,13 +9,43 @@ from datetime import UTC, datetime
 from email.header import decode_header
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Literal, NamedTuple
 
-from cloudbridge_store.errors import IntegrityError
+from cloudbridge_store.errors import (
+    ForeignAnswerError,
+    IntegrityError,
+    InvalidRequestError,
+    ServiceUnavailableError,
+    StoreError,
+)
+
+Retry = Literal["no", "idempotent", "always", "auth"]
+"""Whether repeating helps, as in :class:`~cloudbridge_store.drivers.base.Failure`."""
 
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?]*\?=(?:\s+=\?[^?\s]+\?[BbQq]\?[^?]*\?=)*")
 _OWN_WORD = re.compile(r"=\?UTF-8\?B\?([A-Za-z0-9+/]+=*)\?=")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _NOT_AS_IT_IS = re.compile(r"^\s|\s$|\s\s|[^ -~]")
+
+
+class Meaning(NamedTuple):
+    """The class of a failure, whether repeating helps, and what to do about it."""
+
+    error: type[StoreError]
+    retry: Retry = "no"
+    hint: str = ""
+
+
+def meaning_of_class(status: int, foreign: str) -> Meaning:
+    """Return what a status says that a service's own table does not have.
+
+    :param foreign: the hint where it is no failure, so that the service did not answer.
+    """
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Meaning(ServiceUnavailableError, "idempotent")
+    if status >= HTTPStatus.BAD_REQUEST:
+        return Meaning(InvalidRequestError)
+    return Meaning(ForeignAnswerError, hint=foreign)
 
 
 def seconds_to_wait(value: str | None) -> float | None:

@@ -6,13 +6,13 @@ import http.client
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from botocore import exceptions
 from urllib3.exceptions import HTTPError
 
 from cloudbridge_store.drivers.base import Failure
-from cloudbridge_store.drivers.http import seconds_to_wait
+from cloudbridge_store.drivers.http import Meaning, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
     ArchivedError,
     AuthenticationError,
@@ -43,17 +43,6 @@ from cloudbridge_store.errors import (
     UploadNotFoundError,
     WrongRegionError,
 )
-
-Retry = Literal["no", "idempotent", "always", "auth"]
-
-
-class Meaning(NamedTuple):
-    """The class of a failure, whether repeating helps, and what to do about it."""
-
-    error: type[StoreError]
-    retry: Retry = "no"
-    hint: str = ""
-
 
 _KEYS = "Check the access key and the secret key"
 _EXPIRED = "The session has expired: get new credentials"
@@ -319,13 +308,9 @@ def meaning_of_status(status: int | None) -> Meaning:
         return Meaning(ForeignAnswerError, hint=NOT_S3)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Meaning(ServiceUnavailableError, "idempotent")
-    if status >= HTTPStatus.BAD_REQUEST:
-        return Meaning(InvalidRequestError)
     if status in (301, 307):
         return Meaning(WrongRegionError, hint=_REGION)
-    return Meaning(ForeignAnswerError, hint=NOT_S3)
+    return meaning_of_class(status, NOT_S3)
 
 
 def _hint(meaning: Meaning, status: int | None, details: Mapping[str, Any], headers: Mapping[str, str]) -> str:

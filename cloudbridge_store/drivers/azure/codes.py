@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
 
+from cloudbridge_store.drivers.http import Meaning
 from cloudbridge_store.errors import (
     ArchivedError,
     AuthenticationError,
@@ -25,21 +25,9 @@ from cloudbridge_store.errors import (
     PreconditionFailedError,
     QuotaExceededError,
     ServiceUnavailableError,
-    StoreError,
     ThrottledError,
     UnsupportedOperationError,
 )
-
-Retry = Literal["no", "idempotent", "always", "auth"]
-
-
-class Meaning(NamedTuple):
-    """The class of a failure, whether repeating helps, and what to do about it."""
-
-    error: type[StoreError]
-    retry: Retry = "no"
-    hint: str = ""
-
 
 ADDRESS = (
     "The answer is not the Blob service's: check azure_storage_account and azure_endpoint_url, and that no proxy or "

@@ -17,10 +17,10 @@ from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
 from cloudbridge_store.drivers.azure.answers import Answer
-from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE, Meaning
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE
 from cloudbridge_store.drivers.azure.permissions import needed
 from cloudbridge_store.drivers.base import Failure
-from cloudbridge_store.drivers.http import seconds_to_wait
+from cloudbridge_store.drivers.http import Meaning, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
     AuthenticationError,
     CertificateError,
@@ -285,11 +285,9 @@ def meaning_of_status(status: int | None) -> Meaning:
     """Return what an HTTP status says where the error's code says nothing."""
     if status in BY_STATUS:
         return BY_STATUS[status]
-    if status is None or status < HTTPStatus.BAD_REQUEST:
+    if status is None:
         return Meaning(ForeignAnswerError, hint=ADDRESS)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Meaning(ServiceUnavailableError, "idempotent")
-    return Meaning(InvalidRequestError)
+    return meaning_of_class(status, ADDRESS)
 
 
 _CAUSES = (

@@ -8,14 +8,14 @@ import ssl
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import google.auth.exceptions as auth
 import urllib3.exceptions as wire
 
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.gcp.answers import NOT_GCS, REQUEST_ID
-from cloudbridge_store.drivers.http import seconds_to_wait
+from cloudbridge_store.drivers.http import Meaning, Retry, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
     ArchivedError,
     AuthenticationError,
@@ -46,17 +46,6 @@ from cloudbridge_store.errors import (
     UnsupportedOperationError,
     UploadNotFoundError,
 )
-
-Retry = Literal["no", "idempotent", "always", "auth"]
-
-
-class Meaning(NamedTuple):
-    """The class of a failure, whether repeating helps, and what to do about it."""
-
-    error: type[StoreError]
-    retry: Retry = "no"
-    hint: str = ""
-
 
 _WHO = "Check gcp_service_creds_file, gcp_service_creds_dict, gcp_access_token, or the default credentials"
 _DEFAULT = (
@@ -383,11 +372,7 @@ def meaning_of(status: int | None, reason: str, text: str, *, named: bool) -> Me
         return Meaning(ForeignAnswerError, hint=NOT_GCS)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Meaning(ServiceUnavailableError, "idempotent")
-    if status >= HTTPStatus.BAD_REQUEST:
-        return Meaning(InvalidRequestError)
-    return Meaning(ForeignAnswerError, hint=NOT_GCS)
+    return meaning_of_class(status, NOT_GCS)
 
 
 def failure_of(error: BaseException) -> type[StoreError]:

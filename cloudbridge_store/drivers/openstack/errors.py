@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from urllib3 import exceptions as wire
 
 from cloudbridge_store.drivers.base import Failure
-from cloudbridge_store.drivers.http import seconds_to_wait
+from cloudbridge_store.drivers.http import Meaning, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
     AuthenticationError,
     BucketNotEmptyError,
@@ -32,14 +32,11 @@ from cloudbridge_store.errors import (
     PreconditionFailedError,
     ProviderInternalException,
     QuotaExceededError,
-    ServiceUnavailableError,
     StoreError,
     ThrottledError,
     UnsupportedOperationError,
 )
 from cloudbridge_store.redaction import redact
-
-Retry = Literal["no", "idempotent", "always", "auth"]
 
 NOT_SWIFT = (
     "The answer is not Swift's: check os_auth_url, os_storage_url, and that no proxy or login page stands between"
@@ -74,14 +71,6 @@ class AnswerError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.method, self.bucket, self.key, self.status, dict(self.headers), self.body)
-
-
-class Meaning(NamedTuple):
-    """The class of a failure, whether repeating helps, and what to do about it."""
-
-    error: type[StoreError]
-    retry: Retry = "no"
-    hint: str = ""
 
 
 _BY_STATUS: Mapping[int, Meaning] = {
@@ -186,11 +175,7 @@ def meaning_of_status(status: int) -> Meaning:
     """Return what a status says by itself."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Meaning(ServiceUnavailableError, "idempotent")
-    if status >= HTTPStatus.BAD_REQUEST:
-        return Meaning(InvalidRequestError)
-    return Meaning(ForeignAnswerError, hint=NOT_SWIFT)
+    return meaning_of_class(status, NOT_SWIFT)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -8,8 +8,8 @@ from typing import Any
 from keystoneauth1 import exceptions
 
 from cloudbridge_store.drivers.base import Failure
-from cloudbridge_store.drivers.http import seconds_to_wait
-from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, Meaning
+from cloudbridge_store.drivers.http import Meaning, seconds_to_wait
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
 from cloudbridge_store.errors import (
     AuthenticationError,
     CertificateError,
