@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servers.openstack_harnesses import CephSwiftHarness, SwiftHarness
+from servers.openstack_harnesses import CephSwiftHarness, KeystoneHarness, SwiftHarness
 from servers.suites import OnServer
 
 from cloudbridge_store.testing.reliability import FaultSuite
@@ -10,6 +10,10 @@ from cloudbridge_store.testing.reliability import FaultSuite
 
 class TestSwiftFaults(OnServer, FaultSuite):
     kind = SwiftHarness
+
+
+class TestKeystoneFaults(OnServer, FaultSuite):
+    kind = KeystoneHarness
 
 
 class TestCephSwiftFaults(OnServer, FaultSuite):

@@ -25,12 +25,14 @@ from cloudbridge_store.testing.reliability.scenarios import NEW, SCENARIOS, Scen
 from cloudbridge_store.testing.reliability.troubles import OF_ANSWERS_BODY, TROUBLES, Trouble, at_place
 
 ATTEMPTS = 3
-LONGEST = 30.0
-"""Seconds that a cell may take: each of its attempts ends by the time-out of a read."""
+TIMEOUT, LONG_TIMEOUT = 1.0, 10.0
+"""Seconds that are waited for an answer: what stalls is played until then. The longer is for a machine that is so busy
+that the service itself does not answer within the shorter."""
+LONGEST = 30
+"""Time-outs that a cell may take."""
 _SETTINGS: dict[str, Any] = {
     "retry": RetryConfig(ATTEMPTS, base=0.001, throttled_base=0.001, longest_retry_after=0.01, budget=1e9),
-    "read_timeout": 1.0,
-    "connect_timeout": 1.0,
+    "connect_timeout": LONG_TIMEOUT,
 }
 _TIMES = (1, 2, None)
 _LEAST_PART = 128 * 2**10
@@ -85,14 +87,30 @@ def places() -> list[Cell]:
 
 
 def _is_quick(cell: Cell) -> bool:
-    slow = "stalls" in cell.trouble.name or "no answer" in cell.trouble.name
-    return cell.times == 1 if slow else cell.times != 2
+    return cell.times == 1 if cell.trouble.stalls else cell.times != 2
+
+
+class Played(NamedTuple):
+    """What came of a cell."""
+
+    cell: Cell
+    result: Any
+    failure: Exception | None
+    seconds: float
+    consumed: int
+    """Times that the trouble happened."""
+
+    @property
+    def was_kept_waiting(self) -> bool:
+        """It took a time-out more than were played."""
+        return self.seconds >= TIMEOUT * (1 + self.consumed * self.cell.trouble.stalls)
 
 
 class Disturber(Protocol):
     """Makes troubles."""
 
-    provider: CloudProvider
+    def provider(self, timeout: float) -> CloudProvider:
+        """Return what is disturbed, which waits that long for an answer, in seconds."""
 
     def begin(self, cell: Cell) -> None:
         """Plan a cell's trouble. Skips the test where it cannot be played here."""
@@ -107,9 +125,17 @@ class WireDisturber:
     def __init__(self, harness: ProviderHarness, stack: ExitStack) -> None:
         assert harness.upstream is not None
         self._harness = harness
+        self._stack = stack
         self._proxy = stack.enter_context(FaultProxy(harness.upstream))
-        self.provider = stack.enter_context(harness.make_provider_at(self._proxy.url, **_SETTINGS))
+        self._providers: dict[float, CloudProvider] = {}
         self._rule: Rule | None = None
+
+    def provider(self, timeout: float) -> CloudProvider:
+        """Return a provider by the proxy."""
+        if timeout not in self._providers:
+            made = self._harness.make_provider_at(self._proxy.url, **_SETTINGS, read_timeout=timeout)
+            self._providers[timeout] = self._stack.enter_context(made)
+        return self._providers[timeout]
 
     def begin(self, cell: Cell) -> None:
         """Add a rule."""
@@ -134,12 +160,17 @@ class InsideDisturber:
     """A driver around the provider's own."""
 
     def __init__(self, harness: ProviderHarness, stack: ExitStack) -> None:
-        self.provider = stack.enter_context(harness.make_provider(**_SETTINGS))
-        self._driver = FaultyDriver(self.provider.session.driver)  # type: ignore[abstract]
-        self.provider.session = Session(self.provider.session.provider, self._get, self.provider.session.settings)
+        self._provider = stack.enter_context(harness.make_provider(**_SETTINGS))
+        inner = self._provider.session
+        self._driver = FaultyDriver(inner.driver)  # type: ignore[abstract]
+        self._provider.session = Session(inner.provider, self._get, inner.settings)
 
     def _get(self) -> FaultyDriver:
         return self._driver
+
+    def provider(self, timeout: float) -> CloudProvider:
+        """Return the provider; nothing is waited for."""
+        return self._provider
 
     def begin(self, cell: Cell) -> None:
         """Add a fault."""
@@ -192,7 +223,7 @@ class FaultSuite:
         assert bucket is not None
         return Stage(
             bucket,
-            type(bucket)(disturber.provider, bucket._info),
+            type(bucket)(disturber.provider(TIMEOUT), bucket._info),
             f"cell-{uuid.uuid4().hex[:12]}",
             tmp_path,
             max(direct.capabilities.min_part or 5 * 2**20, _LEAST_PART),
@@ -216,20 +247,28 @@ class FaultSuite:
             pytest.skip("what answers this on the service has no body")
         if not harness.unplayable.isdisjoint({trouble.name, f"{scenario.name}: {trouble.name}"}):
             pytest.skip("this server does not notice, which its harness documents")
-        scenario.prepare(stage)
-        disturber.begin(cell)
-        began = time.monotonic()
-        result, failure = _run(scenario, stage)
-        seconds, consumed = time.monotonic() - began, disturber.end()
-        _write_down(harness, cell, failure)
-        assert consumed, "the trouble never happened"
-        assert consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
-        assert seconds < LONGEST
-        _compare(cell, stage, result, failure)
-        assert trouble.nature != "refusal" or consumed == 1, "a refusal was not taken for one"
-        doubtful = harness.keeps_doubtful_uploads and failure is not None and scenario.disturbed == "finish_upload"
+        played = _perform(cell, disturber, stage)
+        if played.was_kept_waiting:
+            patient = type(stage.bucket)(disturber.provider(LONG_TIMEOUT), stage.bucket._info)
+            stage = replace(stage, bucket=patient, key=f"{stage.key}-again")
+            played = _perform(cell, disturber, stage)
+        assert played.seconds < LONGEST * LONG_TIMEOUT
+        _write_down(harness, played)
+        assert played.consumed, "the trouble never happened"
+        assert played.consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
+        _compare(played, stage)
+        assert trouble.nature != "refusal" or played.consumed == 1, "a refusal was not taken for one"
+        doubtful = harness.keeps_doubtful_uploads and played.failure and scenario.disturbed == "finish_upload"
         if stage.direct.provider.capabilities.list_uploads and not doubtful:
             assert list(stage.direct.list_uploads(stage.key)) == []
+
+
+def _perform(cell: Cell, disturber: Disturber, stage: Stage) -> Played:
+    cell.scenario.prepare(stage)
+    disturber.begin(cell)
+    began = time.monotonic()
+    result, failure = _run(cell.scenario, stage)
+    return Played(cell, result, failure, time.monotonic() - began, disturber.end())
 
 
 def _as_met(harness: ProviderHarness, cell: Cell) -> Cell:
@@ -246,21 +285,22 @@ def _run(scenario: Scenario, stage: Stage) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def _compare(cell: Cell, stage: Stage, result: Any, failure: Exception | None) -> None:
-    scenario, trouble = cell.scenario, cell.trouble
+def _compare(played: Played, stage: Stage) -> None:
+    (scenario, trouble, times, _), failure = played.cell, played.failure
     if failure is None:
         assert trouble.nature != "refusal", "a refusal came out as a success"
-        assert scenario.check(stage, result), "it came out wrong, and as a success"
+        assert scenario.check(stage, played.result), "it came out wrong, and as a success"
         return
-    assert trouble.nature != "passing" or cell.times is None, f"what passes was not outlived: {failure!r}"
+    assert trouble.nature != "passing" or times is None, f"what passes was not outlived: {failure!r}"
     causes = [failure, *getattr(failure, "failures", {}).values()]
     assert any(isinstance(cause, trouble.errors) for cause in causes), f"unexpected: {failure!r}"
     assert scenario.unharmed(stage), "what was there is harmed"
 
 
-def _write_down(harness: ProviderHarness, cell: Cell, failure: Exception | None) -> None:
+def _write_down(harness: ProviderHarness, played: Played) -> None:
     if not _REPORT:
         return
+    cell, failure = played.cell, played.failure
     came = "success" if failure is None else type(failure).__name__
     line = {"provider": type(harness).__name__, "cell": str(cell), "nature": cell.trouble.nature, "outcome": came}
     with Path(_REPORT).open("a", encoding="utf-8") as file:

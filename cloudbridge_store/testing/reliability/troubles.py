@@ -38,8 +38,8 @@ class Trouble:
     wire: Callable[[], wire.Fault] | None = None
     inside: Callable[[str], Fault] | None = None
     fits: Callable[[Scenario], bool] = lambda scenario: True
-    lasting: Errors | None = None
-    """What it fails with where it lasts; by default the same."""
+    stalls: bool = False
+    """It takes until a time-out."""
 
 
 def _is_read(scenario: Scenario) -> bool:
@@ -122,9 +122,9 @@ TROUBLES: Sequence[Trouble] = (
         "answer cut", "passing", (*_BROKEN, *_FAILING, errors.ForeignAnswerError), lambda: wire.CutAnswer(at=50), fits=_answers_body,
     ),
     Trouble("answer cut at its last byte", "passing", _BROKEN, lambda: wire.CutAnswer(at=-1), fits=_is_read),
-    Trouble("no answer", "passing", _BROKEN, lambda: wire.StallBeforeHead(executed=False)),
-    Trouble("no answer, and done", "passing", _BROKEN, wire.StallBeforeHead),
-    Trouble("answer stalls", "passing", _BROKEN, lambda: wire.StallInBody(at=50), fits=_answers_body),
+    Trouble("no answer", "passing", _BROKEN, lambda: wire.StallBeforeHead(executed=False), stalls=True),
+    Trouble("no answer, and done", "passing", _BROKEN, wire.StallBeforeHead, stalls=True),
+    Trouble("answer stalls", "passing", _BROKEN, lambda: wire.StallInBody(at=50), fits=_answers_body, stalls=True),
     _status(408, "passing", (errors.OperationTimeoutError,)),
     _status(429, "passing", (errors.ThrottledError,), retry_after=0),
     _status(500, "passing", _FAILING),
