@@ -36,6 +36,8 @@ class SwiftPreset:
     """``If-None-Match: *`` with a PUT is looked at."""
     ranged_copy: bool = True
     """A part of an object can be copied."""
+    manifests: bool = True
+    """What a static large object consists of is told (``multipart-manifest=get``)."""
     versions: bool = True
     """Containers can keep versions (``X-Versions-Enabled``)."""
     cdn: bool = False
@@ -93,7 +95,8 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     ),
     SwiftPreset(
         "ceph-swift", "Ceph RADOS Gateway, Swift API", auth_version=None, tempurl_digest="sha1",
-        container_keys=False, inline_names=False, put_conditions=False, ranged_copy=False, versions=False,
+        container_keys=False, inline_names=False, put_conditions=False, ranged_copy=False, manifests=False,
+        versions=False,
         notes="a user of its own, such as tester:swift, authenticates with version 1 at /auth/v1.0",
     ),
 ))  # fmt: skip

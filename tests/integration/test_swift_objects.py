@@ -21,7 +21,7 @@ from servers.openstack_harnesses import SwiftHarness
 
 from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.drivers.openstack import copying, uploads
-from cloudbridge_store.drivers.openstack.segments import OWN
+from cloudbridge_store.drivers.openstack.names import OWN
 from cloudbridge_store.testing.fixtures import noise
 
 MiB = 2**20

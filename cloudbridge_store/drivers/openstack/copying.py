@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
-from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
+from cloudbridge_store.drivers.openstack.names import beside, part_of
+from cloudbridge_store.drivers.openstack.segments import Segment, Segments
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
 from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
@@ -103,10 +104,10 @@ class Copy:
     def _by_ranges(self, options: PutOptions) -> Stored:
         policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
         self.segments.make_room(self.to_bucket, policy)
-        start = f"{SEGMENTS}{uuid.uuid4().hex}/"
+        made_by = uuid.uuid4().hex
         step = max(STEP, -(-self.source.size // _MOST_SEGMENTS))
         ranges = [(at, min(at + step, self.source.size)) for at in range(0, self.source.size, step)]
-        names = [f"{start}{number:08d}" for number in range(1, len(ranges) + 1)]
+        names = [part_of(made_by, number) for number in range(1, len(ranges) + 1)]
         complete = False
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:

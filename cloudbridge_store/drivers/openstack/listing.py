@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
-from cloudbridge_store.drivers.openstack.segments import SUFFIX
+from cloudbridge_store.drivers.openstack.names import SUFFIX
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import etag_of, listed_time
 from cloudbridge_store.errors import ForeignAnswerError

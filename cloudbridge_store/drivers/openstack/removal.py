@@ -9,7 +9,8 @@ from urllib.parse import quote, unquote
 
 from cloudbridge_store.drivers.openstack.errors import AnswerError, meaning_of_status
 from cloudbridge_store.drivers.openstack.listing import exists
-from cloudbridge_store.drivers.openstack.segments import OWN, Segment, Segments, beside
+from cloudbridge_store.drivers.openstack.names import OWN, beside
+from cloudbridge_store.drivers.openstack.segments import Segment, Segments
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.errors import BucketNotFoundError, ForeignAnswerError, StoreError
 

@@ -1,8 +1,11 @@
 """Large objects: the segments below a manifest, where they are, and when they go.
 
-The segments of a container's large objects are in a container of their own beside it, as python-swiftclient has it,
-so that no listing shows them. Whatever replaces or deletes a large object removes its segments afterwards: a reader
-sees the old object or the new one. If that fails, what stays costs room and nothing else.
+Whatever replaces or deletes a large object removes its segments afterwards: a reader sees the old object or the new
+one. If that fails, what stays costs room and nothing else.
+
+Where a service does not tell what a large object consists of, a record beside the container does, written before the
+object is made. It counts for as long as the object has the ETag that is in it. Two uploads of the same content make the
+same ETag: then either may be what the object consists of, and both count.
 """
 
 from __future__ import annotations
@@ -17,15 +20,20 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.names import (
+    LONGEST_BUCKET,
+    OWN,
+    SUFFIX,
+    beside,
+    mark_of,
+    parts_of,
+    record_of,
+    records_of,
+)
 from cloudbridge_store.drivers.openstack.service import Service
-from cloudbridge_store.drivers.openstack.translate import is_static
-from cloudbridge_store.errors import StoreError, UnsupportedOperationError
+from cloudbridge_store.drivers.openstack.translate import etag_of, is_static
+from cloudbridge_store.errors import StoreError
 
-SUFFIX = "_segments"
-OWN = ".cloudbridge/"
-"""What the names of all that this library puts beside a container begin with."""
-SEGMENTS, UPLOADS = f"{OWN}segments/", f"{OWN}uploads/"
-_LONGEST_NAME = 256
 _MEMORY = 10.0
 """Seconds that a container is believed to have no large objects, after the service said so."""
 _MOST_KNOWN = 10_000
@@ -43,14 +51,6 @@ class Segment(NamedTuple):
     size: int
 
 
-def beside(bucket: str) -> str:
-    """Return the container of a container's segments. :raises UnsupportedOperationError: its name would be too long."""
-    name = f"{bucket}{SUFFIX}"
-    if len(name.encode()) > _LONGEST_NAME:
-        raise UnsupportedOperationError("the name is too long for a container of segments beside it", bucket=bucket)
-    return name
-
-
 class Segments:
     """What is known of the segments of an account."""
 
@@ -64,7 +64,7 @@ class Segments:
 
     def may_be(self, bucket: str) -> bool:
         """Say whether a container may have large objects whose segments are beside it."""
-        if len(bucket.encode()) + len(SUFFIX) > _LONGEST_NAME:
+        if len(bucket.encode()) + len(SUFFIX) > LONGEST_BUCKET:
             return False
         if bucket in self._there:
             return True
@@ -101,7 +101,7 @@ class Segments:
         """
         if not self.may_be(bucket):
             return []
-        found = self._now(bucket, key, version)
+        found = self.now(bucket, key, version)
         if version is not None:
             return found
         with self._lock:
@@ -112,10 +112,13 @@ class Segments:
                 self._owed[bucket, key] = own
         return found
 
-    def _now(self, bucket: str, key: str, version: str | None) -> list[Segment]:
+    def now(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
+        """Return the segments beside its container that an object consists of, as the service tells it now."""
         answer = self._service.send("HEAD", bucket, key, query=_version(version), ok=(404,))
         if not is_static(answer.headers):
             return self._dynamic(bucket, key, answer.headers.get("x-object-manifest", ""))
+        if not self._service.preset.manifests:
+            return self._recorded(bucket, key, etag_of(answer.headers))
         return [each for each in self.manifest(bucket, key, version) if each.bucket == beside(bucket)]
 
     def _dynamic(self, bucket: str, key: str, manifest: str) -> list[Segment]:
@@ -127,18 +130,45 @@ class Segments:
         holder, _, prefix = unquote(manifest).partition("/")
         if holder != beside(bucket) or not prefix.startswith(f"{key}/") or not prefix.endswith("/"):
             return []
-        return [Segment(holder, name, "", 0) for name in self._names(bucket, prefix)]
+        return list(self._listed(bucket, prefix))
 
-    def _names(self, bucket: str, prefix: str) -> Iterator[str]:
-        """Yield all names beside a container that begin with a prefix."""
+    def _listed(self, bucket: str, prefix: str) -> Iterator[Segment]:
+        """Yield all beside a container whose names begin with a prefix."""
         query = {"format": "json", "prefix": prefix}
         while True:
             answer = self._service.send("GET", beside(bucket), query=query, ok=(404,))
             found = answer.json() if answer.status == HTTPStatus.OK else []
             if not found:
                 return
-            yield from (str(each["name"]) for each in found)
+            for each in found:
+                yield Segment(beside(bucket), str(each["name"]), str(each["hash"]), int(each["bytes"]))
             query["marker"] = found[-1]["name"]
+
+    def record(self, bucket: str, key: str, upload_id: str, etag: str) -> None:
+        """Write down that an upload is about to make an object of an ETag, where the service would not tell."""
+        if not self._service.preset.manifests:
+            self._service.send("PUT", beside(bucket), record_of(key, upload_id, etag), body=key.encode())
+
+    def forget_record(self, bucket: str, key: str, upload_id: str) -> None:
+        """Remove what :meth:`record` wrote of an upload."""
+        if not self._service.preset.manifests:
+            self.clear(bucket, f"{records_of(key)}{upload_id}/")
+
+    def makers(self, bucket: str, key: str, etag: str) -> list[str]:
+        """Return the uploads of which an object of this ETag may have been made, by their records."""
+        start = records_of(key)
+        found = (each.key.removeprefix(start).partition("/") for each in self._listed(bucket, start))
+        return [upload_id for upload_id, _, made in found if made == etag]
+
+    def _recorded(self, bucket: str, key: str, etag: str) -> list[Segment]:
+        place = beside(bucket)
+        found: list[Segment] = []
+        for upload_id in self.makers(bucket, key, etag):
+            # What is not completed yet is nobody's but the upload's.
+            if self._service.send("HEAD", place, mark_of(key, upload_id), ok=(404,)).status == HTTPStatus.NOT_FOUND:
+                found += self._listed(bucket, parts_of(upload_id))
+                found.append(Segment(place, record_of(key, upload_id, etag), "", 0))
+        return found
 
     def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
         """Return what a manifest names; nothing where there is none any more."""
@@ -184,7 +214,7 @@ class Segments:
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""
-        self.delete([(beside(bucket), name) for name in self._names(bucket, prefix)])
+        self.delete([(each.bucket, each.key) for each in self._listed(bucket, prefix)])
 
     def _keeps_versions(self, bucket: str) -> bool:
         headers = self._service.send("HEAD", bucket, ok=(404,)).headers

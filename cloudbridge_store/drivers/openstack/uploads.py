@@ -22,7 +22,8 @@ from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored,
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
-from cloudbridge_store.drivers.openstack.segments import SEGMENTS, UPLOADS, Segment, Segments, beside
+from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
+from cloudbridge_store.drivers.openstack.segments import Segment, Segments
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
@@ -40,8 +41,6 @@ from cloudbridge_store.errors import (
 )
 
 _ID = re.compile("[0-9a-f]{32}")
-_LONGEST_KEY = 900
-"""Bytes of a key that go into a name; of a longer one the content has the rest."""
 _MANY = 100
 """Segments from which on a manifest takes the service long, so that it is asked for a sign of life meanwhile."""
 _MOST_ALIVE = 10_000
@@ -90,7 +89,7 @@ class Uploads:
 
     def _mark(self, bucket: str, key: str, upload_id: str) -> None:
         headers = {"Content-Type": "text/plain; charset=utf-8"}
-        self._service.send("PUT", beside(bucket), _mark_of(key, upload_id), headers=headers, body=key.encode())
+        self._service.send("PUT", beside(bucket), mark_of(key, upload_id), headers=headers, body=key.encode())
 
     def _remember(self, bucket: str, key: str, upload_id: str) -> None:
         with self._lock:
@@ -106,7 +105,7 @@ class Uploads:
         """Raise UploadNotFoundError where there is no such upload, or it was completed."""
         found = None
         if _ID.fullmatch(upload_id):
-            found = self._service.send("HEAD", beside(bucket), _mark_of(key, upload_id), ok=(404,))
+            found = self._service.send("HEAD", beside(bucket), mark_of(key, upload_id), ok=(404,))
         over = found is None or found.status == HTTPStatus.NOT_FOUND
         if not over and self._made_of(bucket, key, upload_id):
             # It was completed, and nobody was told, or killed before all was done.
@@ -117,13 +116,21 @@ class Uploads:
             raise UploadNotFoundError("there is no such upload, or it was completed", bucket=bucket, key=key)
         self._remember(bucket, key, upload_id)
 
-    def _made_of(self, bucket: str, key: str, upload_id: str) -> list[Segment]:
-        """Return the segments of the object that are parts of an upload: it was completed, and its mark was left."""
+    def _made_of(self, bucket: str, key: str, upload_id: str, *, perhaps: bool = False) -> list[Segment]:
+        """Return the segments of the object that are parts of an upload: it was completed, and its mark was left.
+
+        :param perhaps: also where the service does not tell which of several uploads of one content made it.
+        """
         headers = self._service.send("HEAD", bucket, key, ok=(404,)).headers
         if not is_static(headers):
             return []
-        start = f"{SEGMENTS}{upload_id}/"
-        return [each for each in self._segments.manifest(bucket, key) if each.key.startswith(start)]
+        if self._service.preset.manifests:
+            start = parts_of(upload_id)
+            return [each for each in self._segments.manifest(bucket, key) if each.key.startswith(start)]
+        makers = self._segments.makers(bucket, key, etag_of(headers))
+        if upload_id not in makers or (len(makers) > 1 and not perhaps):
+            return []
+        return [Segment(beside(bucket), *each) for each in self._parts(bucket, upload_id)]
 
     def send_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> Part:
         """Store one part."""
@@ -132,7 +139,7 @@ class Uploads:
         digest = body.md5.hex()
         headers = {"ETag": digest, "Content-Type": "application/octet-stream"}
         try:
-            answer = self._service.send("PUT", beside(bucket), _part_of(upload_id, number), headers=headers, body=body)
+            answer = self._service.send("PUT", beside(bucket), part_of(upload_id, number), headers=headers, body=body)
         except AnswerError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -147,7 +154,7 @@ class Uploads:
         return [Part(_number_of(name), etag, size) for name, etag, size in self._parts(bucket, upload_id)]
 
     def _parts(self, bucket: str, upload_id: str) -> list[tuple[str, str, int]]:
-        entries = self._entries(bucket, f"{SEGMENTS}{upload_id}/")
+        entries = self._entries(bucket, parts_of(upload_id))
         return [(each["name"], str(each["hash"]), int(each["bytes"])) for each in entries]
 
     def _entries(self, bucket: str, prefix: str) -> list[dict[str, Any]]:
@@ -171,13 +178,15 @@ class Uploads:
         before = self._segments.of(bucket, key)
         place = beside(bucket)
         # A segment without content is refused, and adds none.
-        chosen = [Segment(place, _part_of(upload_id, each.number), each.etag, each.size) for each in parts if each.size]
+        chosen = [Segment(place, part_of(upload_id, each.number), each.etag, each.size) for each in parts if each.size]
         used = {each.key for each in chosen}
-        unused = [Segment(place, name, "", 0) for each in held if (name := _part_of(upload_id, each)) not in used]
+        unused = [Segment(place, name, "", 0) for each in held if (name := part_of(upload_id, each)) not in used]
         upload = bucket, key, upload_id
         with self._lock:
             self._doubtful[upload] = Doubt(time.monotonic() + _DOUBT, [*unused, *before])
         try:
+            if chosen:
+                self._segments.record(bucket, key, upload_id, manifest_etag(chosen))
             result = put_manifest(self._service, bucket, key, chosen, options)
         except Exception as error:
             if was_refused(error):
@@ -203,7 +212,7 @@ class Uploads:
 
     def _unmark(self, bucket: str, key: str, upload_id: str) -> None:
         self._forget(bucket, key, upload_id)
-        self._segments.sweep(bucket, [_mark_of(key, upload_id)])
+        self._segments.sweep(bucket, [mark_of(key, upload_id)])
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """Discard an upload; one that is gone is fine. What an object consists of is not discarded.
@@ -216,12 +225,14 @@ class Uploads:
             return
         if not _ID.fullmatch(upload_id):
             return
-        mark = beside(bucket), _mark_of(key, upload_id)
+        mark = beside(bucket), mark_of(key, upload_id)
         if self._service.send("HEAD", *mark, ok=(404,)).status == HTTPStatus.NOT_FOUND:
             return
-        kept = {each.key for each in self._made_of(bucket, key, upload_id)}
+        kept = {each.key for each in self._made_of(bucket, key, upload_id, perhaps=True)}
         names = [name for name, _, _ in self._parts(bucket, upload_id) if name not in kept]
         self._segments.delete([(beside(bucket), name) for name in names])
+        if not kept:
+            self._segments.forget_record(bucket, key, upload_id)
         # The mark last: what is left of an abortion that failed is aborted next time.
         self._segments.delete([mark])
 
@@ -229,7 +240,7 @@ class Uploads:
         """List unfinished uploads by key. There are few, so that they are sorted here: names have them otherwise."""
         self._service.send("HEAD", bucket)
         found = []
-        for entry in self._entries(bucket, UPLOADS + _head(prefix)):
+        for entry in self._entries(bucket, UPLOADS + head_of(prefix)):
             name, _, upload_id = entry["name"].removeprefix(UPLOADS).rpartition("/")
             if not _ID.fullmatch(upload_id):
                 continue
@@ -245,21 +256,6 @@ class Uploads:
 
     def _whole_key(self, bucket: str, mark: str) -> str:
         return self._service.send("GET", beside(bucket), mark).body.decode()
-
-
-def _head(key: str) -> str:
-    return key.encode()[:_LONGEST_KEY].decode(errors="ignore")
-
-
-def _mark_of(key: str, upload_id: str) -> str:
-    head = _head(key)
-    if head != key:
-        head += hashlib.sha256(key.encode()).hexdigest()[:16]
-    return f"{UPLOADS}{head}/{upload_id}"
-
-
-def _part_of(upload_id: str, number: int) -> str:
-    return f"{SEGMENTS}{upload_id}/{number:08d}"
 
 
 def _check_parts(held: Mapping[int, tuple[str, int]], parts: Sequence[Part]) -> None:
@@ -280,6 +276,11 @@ def was_refused(error: Exception) -> bool:
     return isinstance(error, (AnswerError, InvalidRequestError)) and (error.status or 0) < 500  # noqa: PLR2004
 
 
+def manifest_etag(segments: Sequence[Segment]) -> str:
+    """Return the ETag that an object of these segments has."""
+    return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
+
+
 def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Segment], options: PutOptions) -> Stored:
     """Make an object of segments. The service compares each with its ETag and size.
 
@@ -290,7 +291,7 @@ def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Seg
         return stored(service.send("PUT", bucket, key, headers=headers, body=b"").headers)
     expire_segments(service, segments, headers)
     manifest = [{"path": f"/{each.bucket}/{each.key}", "etag": each.etag, "size_bytes": each.size} for each in segments]
-    expected = hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
+    expected = manifest_etag(segments)
     query = {"multipart-manifest": "put"}
     if len(segments) > _MANY and "yield_frequency" in service.info.get("slo", {}):
         query["heartbeat"] = "on"

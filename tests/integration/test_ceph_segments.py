@@ -1,0 +1,142 @@
+"""Large objects of Ceph's Swift API, which does not tell what they consist of: records beside the container do."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("keystoneauth1")
+
+from servers.openstack_harnesses import CephSwiftHarness
+
+from cloudbridge_store import TransferConfig, errors
+from cloudbridge_store.drivers.openstack.names import RECORDS, SEGMENTS
+from cloudbridge_store.testing.fixtures import noise
+
+MiB = 2**20
+CUT = TransferConfig(threshold=MiB, part_size=MiB, max_concurrency=1)
+LARGE, OTHER = noise(MiB + 1000, seed=9), noise(MiB + 7, seed=10)
+
+
+@pytest.fixture(scope="module")
+def harness(server):
+    with CephSwiftHarness(server("ceph")) as harness:
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def provider(harness):
+    with harness.make_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def bucket(harness, provider):
+    bucket = harness.make_bucket(provider)
+    yield bucket
+    harness.remove_bucket(bucket)
+    assert provider.storage.buckets.get(f"{bucket.name}_segments") is None
+
+
+def beside(bucket):
+    """Return the names of all that is beside a bucket."""
+    return sorted(each.name for each in bucket.provider.storage.buckets.get(f"{bucket.name}_segments").objects)
+
+
+def store_large(bucket, name="large", content=LARGE):
+    return bucket.objects.create(name).upload(content, CUT)
+
+
+def started(bucket, content=LARGE, name="large"):
+    """Return an upload of two parts that is to be completed."""
+    upload = bucket.objects.create(name).create_multipart_upload()
+    for number, at in enumerate((0, MiB), start=1):
+        upload.upload_part(number, content[at : at + MiB])
+    return upload
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        lambda bucket: bucket.objects.create("large").upload(b"small"),
+        lambda bucket: store_large(bucket, content=OTHER),
+        lambda bucket: bucket.objects.create("plain").upload(b"1").copy_to(bucket, "large"),
+        lambda bucket: bucket.objects.create("large").delete(),
+        lambda bucket: bucket.objects.delete_many(["large", "not there"]),
+    ],
+    ids=["put", "upload", "copy", "delete", "batch"],
+)
+def test_what_is_replaced_or_deleted_takes_its_segments_along(bucket, replace):
+    kept = [store_large(bucket, name, OTHER) for name in ("kept", "large/below", "larg")]
+    others = set(beside(bucket))
+    store_large(bucket)
+    old = set(beside(bucket)) - others
+    assert len(old) == 3  # two segments, and the record of them
+    replace(bucket)
+    left = set(beside(bucket))
+    assert not old & left
+    assert others <= left
+    assert [each.content() for each in kept] == [OTHER] * 3
+
+
+def test_the_same_content_again(bucket):
+    store_large(bucket)
+    first = set(beside(bucket))
+    obj = store_large(bucket)
+    assert len(beside(bucket)) == 3
+    assert not first & set(beside(bucket))
+    assert obj.content() == LARGE
+    obj.delete()
+    assert beside(bucket) == []
+
+
+def test_an_upload_whose_mark_was_left_is_over(bucket, monkeypatch):
+    upload = started(bucket)
+    uploads = bucket.provider.session.driver._uploads
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "_unmark", lambda *_: None)
+        obj = upload.complete()
+    [again] = bucket.list_uploads()
+    again.abort()
+    assert (obj.content(), list(bucket.list_uploads())) == (LARGE, [])
+    obj.delete()
+    assert beside(bucket) == []
+
+
+@pytest.mark.parametrize("arrived", [False, True], ids=["lost", "carried out"])
+def test_of_two_uploads_of_one_content_nothing_is_lost(bucket, monkeypatch, arrived):
+    obj = store_large(bucket)
+    upload = started(bucket)
+    transport = bucket.provider.session.driver._service._transport
+    send = transport.send
+
+    def lose(verb, url, headers, body):
+        if verb == "PUT" and "multipart-manifest=put" in url:
+            if arrived:
+                send(verb, url, headers, body).read()
+            raise ConnectionResetError
+        return send(verb, url, headers, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "send", lose)
+        with pytest.raises(errors.ConnectionFailedError):
+            upload.complete()
+    # As another process would, which knows of no doubt.
+    bucket.provider.session.driver._uploads._doubtful.clear()
+    [again] = bucket.list_uploads()
+    again.abort()
+    assert obj.content() == LARGE
+    obj.delete()
+    assert [name for name in beside(bucket) if name.startswith((SEGMENTS, RECORDS))] == []
+
+
+def test_an_upload_that_is_aborted_leaves_nothing(bucket):
+    obj = bucket.objects.create("large").upload(b"what was there")
+    upload = started(bucket)
+    parts = upload.list_parts()
+    first = next(name for name in beside(bucket) if name.startswith(SEGMENTS))
+    bucket.provider.storage.buckets.get(f"{bucket.name}_segments").objects.create(first).delete()
+    with pytest.raises(errors.InvalidRequestError):
+        upload.complete(parts)
+    assert [name for name in beside(bucket) if name.startswith(RECORDS)]
+    upload.abort()
+    assert (obj.content(), beside(bucket)) == (b"what was there", [])
