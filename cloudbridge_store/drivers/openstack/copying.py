@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
-from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.base import READ_ALL, GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
+from cloudbridge_store.drivers.openstack.addresses import Place, account_url, place_of
+from cloudbridge_store.drivers.openstack.errors import AnswerError, classify, reworded
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
-from cloudbridge_store.drivers.openstack.service import Service
+from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
 from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     IntegrityError,
+    InvalidRequestError,
     ObjectChangedError,
+    PermissionDeniedError,
     PreconditionFailedError,
     UnsupportedOperationError,
 )
@@ -27,6 +30,10 @@ LARGEST = GiB
 STEP = 512 * MiB
 _MOST_SEGMENTS = 1000
 _WORKERS = 4
+_ACL = (
+    "Its owner lets you by the read ACL of its container, X-Container-Read: <your project's id>:<your user's id>, or "
+    "<account>:<user>; segments of a large object are in a container of their own, which needs the same"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Copy:
     """When the source does, which its copy does as well, unless it is described anew."""
     static: bool = False
     """The source is a static large object."""
+    account: str | None = None
+    """The source's, where it is not our own."""
 
     def run(self, options: PutOptions | None) -> Stored:
         """Copy in one request where that is possible, else by ranges.
@@ -74,6 +83,7 @@ class Copy:
         given = {
             "X-Copy-From": f"/{quote(self.bucket, safe='')}/{quote(self.source.key)}",
             "If-Match": quoted(self.source.etag),
+            **({"X-Copy-From-Account": quote(self.account, safe="")} if self.account is not None else {}),
             **headers,
         }
         query = {"version-id": self.asked.version} if self.asked.version else None
@@ -132,32 +142,70 @@ class Copy:
 
 
 def copy(
+    service: Service, segments: Segments, source: Place, target: Place, options: PutOptions | None, asked: ReadOptions
+) -> Stored:
+    """Copy an object as it is now.
+
+    :param target: in our own account.
+    :raises PreconditionFailedError: ``asked.if_match`` differs.
+    """
+    return _copy(service, segments, source, _look(service, source, asked), target, options, asked)
+
+
+def copy_url(service: Service, segments: Segments, url: str, target: Place, options: PutOptions) -> Stored:
+    """Copy what an address in this object store names, of another account where that lets us read it.
+
+    :raises PermissionDeniedError: it does not. :raises InvalidRequestError: there is no such object.
+    :raises UnsupportedOperationError: the address leads elsewhere.
+    """
+    source = place_of(service, url)
+    try:
+        found = _look(service, source, READ_ALL)
+    except AnswerError as error:
+        failure = classify(error)
+        if failure is None or not issubclass(failure.error, (FileNotFoundError, PermissionDeniedError)):
+            raise
+        if issubclass(failure.error, FileNotFoundError):
+            # Of no class for what is missing: that is for the target.
+            raise reworded(InvalidRequestError, "there is no object at the address", error) from error
+        raise reworded(
+            PermissionDeniedError, "the source's account does not let us read it", error, hint=_ACL
+        ) from error
+    return _copy(service, segments, source, found, target, options, READ_ALL)
+
+
+def _look(service: Service, source: Place, asked: ReadOptions) -> Answer:
+    query = {"version-id": asked.version} if asked.version else None
+    return service.send("HEAD", source.bucket, source.key, query=query, url=account_url(service, source.account))
+
+
+def _copy(
     service: Service,
     segments: Segments,
-    bucket: str,
-    key: str,
-    to_bucket: str,
-    to_key: str,
+    source: Place,
+    found: Answer,
+    target: Place,
     options: PutOptions | None,
     asked: ReadOptions,
 ) -> Stored:
-    """Copy an object as it is now. :raises PreconditionFailedError: ``asked.if_match`` differs."""
-    query = {"version-id": asked.version} if asked.version else None
-    answer = service.send("HEAD", bucket, key, query=query)
-    source = object_info(key, answer.headers, int(answer.header("Content-Length")))
-    expires = answer.headers.get("x-delete-at")
-    if asked.if_match not in (None, source.etag):
-        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    info = object_info(source.key, found.headers, int(found.header("Content-Length")))
+    if asked.if_match not in (None, info.etag):
+        raise PreconditionFailedError("the source has another ETag", bucket=source.bucket, key=source.key)
+    to = (target.bucket, target.key)
+    expires, static = found.headers.get("x-delete-at"), is_static(found.headers)
     try:
-        static = is_static(answer.headers)
-        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires, static).run(options)
+        return Copy(service, segments, source.bucket, info, asked, *to, expires, static, source.account).run(options)
     except AnswerError as error:
         if error.method != "PUT":
             raise
         if error.status == HTTPStatus.NOT_FOUND:
             gone = "there is no such bucket, or the source was deleted"
-            raise reworded(BucketNotFoundError, gone, error, bucket=to_bucket, key=to_key) from error
+            raise reworded(BucketNotFoundError, gone, error, bucket=target.bucket, key=target.key) from error
         if error.status == HTTPStatus.PRECONDITION_FAILED:
             changed = "the source changed while it was being copied"
-            raise reworded(ObjectChangedError, changed, error, bucket=bucket, key=key) from error
+            raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
+        if source.account is not None and error.status == HTTPStatus.CONFLICT:
+            # So Swift answers where it may read a manifest for us, and not what that names.
+            unread = "the source's account does not let us read its segments"
+            raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error
         raise
