@@ -157,6 +157,8 @@ class BucketObject(DescribedObject):
         """Have the service fetch what a URL leads to and store it as its content, and return the object.
 
         This is how objects come from another account or service, by a signed URL of it, without passing through here.
+        OpenStack Swift copies within itself: there it is the plain address of an object that we may read, also of
+        another account.
 
         :param url: a secret, which no message shows. It has to last until the copy is done.
         :param options: what describes the object; nothing comes along.
@@ -165,6 +167,7 @@ class BucketObject(DescribedObject):
         """
         self._session.require("copy_url", "fetch a URL")
         checked = self._put_options(options)
+        checks.refuse_conditions(self._session, checked, "copy")
         source = checks.source_url(self._session, url)
         self._forget()
         self._session.call(self._session.driver.copy_url, self.bucket.name, self._name, source, checked)

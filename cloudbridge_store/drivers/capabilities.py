@@ -15,7 +15,7 @@ class Capabilities:
     multipart: bool = False
     copy: bool = False
     copy_url: bool = False
-    """The service itself can fetch what a URL leads to."""
+    """The service itself can fetch what a URL leads to, or what one of its own addresses names."""
     conditional_put: frozenset[Literal["if_match", "if_none_match"]] = frozenset()
     """``if_none_match`` is ``"*"`` only: create, never replace."""
     conditional_multipart: bool = True

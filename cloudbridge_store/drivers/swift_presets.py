@@ -43,6 +43,8 @@ class SwiftPreset:
     cdn: bool = False
     """There is a CDN with an API of its own."""
     notes: str = ""
+    account_copy: bool = True
+    """Objects of other accounts can be copied (``X-Copy-From-Account``)."""
 
     def authenticates_at(self, region: str | None) -> str | None:
         """Return the address of the service's identity; ``None`` where every user has their own."""
@@ -96,7 +98,7 @@ SWIFT_PRESETS: Mapping[str, SwiftPreset] = _table((
     SwiftPreset(
         "ceph-swift", "Ceph RADOS Gateway, Swift API", auth_version=None, tempurl_digest="sha1",
         container_keys=False, inline_names=False, put_conditions=False, ranged_copy=False, manifests=False,
-        versions=False,
+        versions=False, account_copy=False,
         notes="a user of its own, such as tester:swift, authenticates with version 1 at /auth/v1.0",
     ),
 ))  # fmt: skip

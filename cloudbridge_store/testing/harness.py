@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ssl
 
     from cloudbridge_store.buckets import Bucket
+    from cloudbridge_store.objects import BucketObject
     from cloudbridge_store.provider import CloudProvider
     from cloudbridge_store.testing.fault_proxy import Request
 
@@ -151,6 +152,10 @@ class ProviderHarness(ABC):
     def get_url(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Send a GET, as a browser would."""
         return self.send(SignedRequest(url, "GET"), headers=headers)
+
+    def source_url(self, obj: BucketObject) -> str:
+        """Return an address that the store itself may copy an object from, by ``copy_from_url``."""
+        return obj.generate_url(300)
 
     def close(self) -> None:
         """Delete what tests left behind. A subclass that stops a server does so afterwards."""

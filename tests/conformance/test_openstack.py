@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from servers.openstack_harnesses import (
     CephSwiftHarness,
@@ -27,7 +25,6 @@ from cloudbridge_store.testing.conformance import (
     VersionSuite,
 )
 from cloudbridge_store.testing.keys import WEIRD_KEYS
-from cloudbridge_store.testing.stateful import run_state_machine
 
 
 class InSwiftsWords:
@@ -90,26 +87,6 @@ class TestRackspace(OnServer, InSwiftsWords, BucketSuite, DriverSuite, Publishin
 
 class TestCephSwift(OnServer, OpenStackSuite):
     kind = CephSwiftHarness
-
-    def test_random_histories(self, harness):
-        # Ceph 16 copies a large object's manifest, or nothing: that is refused, and so not a part of histories.
-        def make_provider():
-            provider = harness.make_provider()
-            driver = provider.session.driver
-            driver.capabilities = replace(driver.capabilities, multipart=False, list_uploads=False)
-            return provider
-
-        run_state_machine(make_provider, examples=harness.stateful_examples, steps=harness.stateful_steps)
-
-    @pytest.mark.parametrize("options", [{}, {"content_type": "x/y"}], ids=str)
-    def test_a_large_object_is_not_copied_by_halves(self, bucket, options):
-        obj = bucket.objects.create("large")
-        upload = obj.create_multipart_upload()
-        upload.complete([upload.upload_part(1, b"1")])
-        kept = bucket.objects.create("kept").upload(b"what was there")
-        with pytest.raises(UnsupportedOperationError, match="manifest"):
-            obj.copy_to(bucket, "kept", **options)
-        assert (kept.content(), obj.content()) == (b"what was there", b"1")
 
     def test_public_bucket(self, harness, bucket):
         # Ceph 16 with accounts in its addresses finds strangers no bucket but those of a tenant of the account's name.

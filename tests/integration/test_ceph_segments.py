@@ -60,10 +60,12 @@ def started(bucket, content=LARGE, name="large"):
         lambda bucket: bucket.objects.create("large").upload(b"small"),
         lambda bucket: store_large(bucket, content=OTHER),
         lambda bucket: bucket.objects.create("plain").upload(b"1").copy_to(bucket, "large"),
+        lambda bucket: bucket.objects.create("kept").copy_to(bucket, "large"),
+        lambda bucket: bucket.objects.create("large").copy_to(bucket, "large", content_type="x/z"),
         lambda bucket: bucket.objects.create("large").delete(),
         lambda bucket: bucket.objects.delete_many(["large", "not there"]),
     ],
-    ids=["put", "upload", "copy", "delete", "batch"],
+    ids=["put", "upload", "copy", "copy of a large one", "copy onto itself", "delete", "batch"],
 )
 def test_what_is_replaced_or_deleted_takes_its_segments_along(bucket, replace):
     kept = [store_large(bucket, name, OTHER) for name in ("kept", "large/below", "larg")]
@@ -140,3 +142,49 @@ def test_an_upload_that_is_aborted_leaves_nothing(bucket):
     assert [name for name in beside(bucket) if name.startswith(RECORDS)]
     upload.abort()
     assert (obj.content(), beside(bucket)) == (b"what was there", [])
+
+
+@pytest.mark.parametrize("options", [{}, {"content_type": "x/y", "metadata": {"b": "2"}}], ids=str)
+def test_a_copy_shares_no_segment(bucket, options):
+    source = bucket.objects.create("large").upload(LARGE, CUT, content_type="x/z", metadata={"a": "ü"})
+    bucket.objects.create("copy").upload(OTHER, CUT)
+    source.copy_to(bucket, "copy", **options)
+    assert len(beside(bucket)) == 6
+    source.delete()
+    copy = bucket.objects.get("copy")
+    described = {"content_type": copy.content_type, "metadata": copy.metadata}
+    assert described == (options or {"content_type": "x/z", "metadata": {"a": "ü"}})
+    assert (copy.content(), copy.etag) == (LARGE, source.etag)
+    copy.delete()
+    assert beside(bucket) == []
+
+
+def test_what_is_not_known_to_consist_of_segments_is_not_copied_by_halves(bucket):
+    obj = store_large(bucket)
+    kept = bucket.objects.create("kept").upload(b"what was there")
+    [record] = (name for name in beside(bucket) if name.startswith(RECORDS))
+    # As of what another program made.
+    bucket.provider.storage.buckets.get(f"{bucket.name}_segments").objects.create(record).delete()
+    with pytest.raises(errors.UnsupportedOperationError, match="manifest"):
+        obj.copy_to(bucket, "kept")
+    assert (kept.content(), obj.content()) == (b"what was there", LARGE)
+
+
+def test_a_copy_that_is_refused_leaves_nothing(bucket, monkeypatch):
+    source = store_large(bucket)
+    before = beside(bucket)
+    transport = bucket.provider.session.driver._service._transport
+    send, copied = transport.send, []
+
+    def refuse(verb, url, headers, body):
+        if "X-Copy-From" in headers:
+            copied.append(url)
+            if len(copied) > 1:
+                url = url.replace("_segments", "_nowhere")
+        return send(verb, url, headers, body)
+
+    monkeypatch.setattr(transport, "send", refuse)
+    with pytest.raises(errors.BucketNotFoundError):
+        source.copy_to(bucket, "copy")
+    assert len(copied) == 2
+    assert (beside(bucket), bucket.objects.get("copy")) == (before, None)

@@ -268,24 +268,24 @@ def test_an_end_that_was_refused_leaves_nothing(harness, bucket):
     assert list(bucket.list_uploads()) == []
 
 
-def another_segment(self, name, span, copy=copying.Copy._copy_range):
-    return copy(self, name, span)._replace(etag="0" * 32)
+def another_segment(self, name, piece, copy=copying.Copy._copy_piece):
+    return copy(self, name, piece)._replace(etag="0" * 32)
 
 
-def a_lost_answer(self, name, span, copy=copying.Copy._copy_range):
-    copy(self, name, span)
-    if span[0] == MiB:
+def a_lost_answer(self, name, piece, copy=copying.Copy._copy_piece):
+    copy(self, name, piece)
+    if piece.start == MiB:
         raise ConnectionResetError
 
 
 @pytest.mark.parametrize(
-    ("copy_range", "error"),
+    ("copy_piece", "error"),
     [(another_segment, errors.InvalidRequestError), (a_lost_answer, errors.ConnectionFailedError)],
 )
-def test_a_copy_by_ranges_that_fails_leaves_nothing(bucket, monkeypatch, copy_range, error):
+def test_a_copy_by_ranges_that_fails_leaves_nothing(bucket, monkeypatch, copy_piece, error):
     monkeypatch.setattr(copying, "LARGEST", MiB)
     monkeypatch.setattr(copying, "STEP", MiB)
-    monkeypatch.setattr(copying.Copy, "_copy_range", copy_range)
+    monkeypatch.setattr(copying.Copy, "_copy_piece", copy_piece)
     source = bucket.objects.create("source").upload(LARGE)
     with pytest.raises(error):
         source.copy_to(bucket, "copy")

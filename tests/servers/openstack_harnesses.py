@@ -67,6 +67,10 @@ class OpenStackHarness(ProviderHarness):
     def make_provider_at(self, url, **overrides):
         return self.make_provider(os_storage_url=f"{url}{self.account()}", **overrides)
 
+    def source_url(self, obj):
+        # Swift copies by name, and reads with the token of whoever asks.
+        return obj.public_url
+
     def request_of(self, operation):
         return _REQUESTS[operation]
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote
 
-from cloudbridge_store.drivers.base import GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.base import READ_ALL, GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
+from cloudbridge_store.drivers.openstack.addresses import Place, account_url, place_of
+from cloudbridge_store.drivers.openstack.errors import AnswerError, classify, reworded
 from cloudbridge_store.drivers.openstack.names import beside, part_of
-from cloudbridge_store.drivers.openstack.segments import Segment, Segments
-from cloudbridge_store.drivers.openstack.service import Service
+from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
+from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
 from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     IntegrityError,
+    InvalidRequestError,
     ObjectChangedError,
+    PermissionDeniedError,
     PreconditionFailedError,
     UnsupportedOperationError,
 )
@@ -28,6 +33,22 @@ LARGEST = GiB
 STEP = 512 * MiB
 _MOST_SEGMENTS = 1000
 _WORKERS = 4
+_ACL = (
+    "Its owner lets you by the read ACL of its container, X-Container-Read: <your project's id>:<your user's id>, or "
+    "<account>:<user>; segments of a large object are in a container of their own, which needs the same"
+)
+
+
+class Piece(NamedTuple):
+    """What becomes one segment of a copy."""
+
+    bucket: str
+    key: str
+    etag: str
+    """What it is fetched on condition of: of a range its object's."""
+    size: int
+    start: int | None = None
+    """Of a range, in its object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +69,48 @@ class Copy:
     """When the source does, which its copy does as well, unless it is described anew."""
     static: bool = False
     """The source is a static large object."""
+    account: str | None = None
+    """The source's, where it is not our own."""
 
     def run(self, options: PutOptions | None) -> Stored:
-        """Copy in one request where that is possible, else by ranges.
+        """Copy in one request where that is possible, else piece by piece.
 
         :raises UnsupportedOperationError: the service would copy no content of a large object.
         """
-        if self.static and not self.service.preset.ranged_copy:
-            reason = "this service copies the manifest of a large object, and not its content"
-            raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
+        pieces = self._pieces()
         before = self.segments.of(self.to_bucket, self.to_key)
-        if self.source.size > LARGEST and self.service.preset.ranged_copy:
-            source = self.source
-            extra = {"X-Delete-At": self.expires} if self.expires else {}
-            wanted = options or PutOptions(
-                source.content_type, source.headers or {}, source.metadata or {}, extra=extra
-            )
-            result = self._by_ranges(wanted)
-        else:
-            result = self._at_once(options)
+        result = self._by_pieces(pieces, options or self._as_source()) if pieces else self._at_once(options)
         self.segments.remove(self.to_bucket, before, self.to_key)
         return result
 
-    def _send(self, bucket: str, key: str, headers: dict[str, str]) -> Stored:
+    def _pieces(self) -> Sequence[Piece]:
+        """Return what to copy piece by piece; nothing where one request does."""
+        source = self.source
+        if self.service.preset.ranged_copy:
+            if source.size <= LARGEST:
+                return ()
+            step = max(STEP, -(-source.size // _MOST_SEGMENTS))
+            starts = range(0, source.size, step)
+            return [Piece(self.bucket, source.key, source.etag, min(step, source.size - at), at) for at in starts]
+        if not self.static:
+            return ()
+        known = self.segments.behind(self.bucket, source.key, source.etag) if self.account is None else ()
+        if not known:
+            reason = "this service copies the manifest of a large object, and does not tell what is in it"
+            raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
+        return [Piece(*each) for each in known]
+
+    def _as_source(self) -> PutOptions:
+        source = self.source
+        extra = {"X-Delete-At": self.expires} if self.expires else {}
+        return PutOptions(source.content_type, source.headers or {}, source.metadata or {}, extra=extra)
+
+    def _send(self, piece: Piece, bucket: str, key: str, headers: dict[str, str]) -> Stored:
         """Have the service fetch the source, if it is still the same, and store it."""
         given = {
-            "X-Copy-From": f"/{quote(self.bucket, safe='')}/{quote(self.source.key)}",
-            "If-Match": quoted(self.source.etag),
+            "X-Copy-From": f"/{quote(piece.bucket, safe='')}/{quote(piece.key)}",
+            "If-Match": quoted(piece.etag),
+            **({"X-Copy-From-Account": quote(self.account, safe="")} if self.account is not None else {}),
             **headers,
         }
         query = {"version-id": self.asked.version} if self.asked.version else None
@@ -87,7 +123,8 @@ class Copy:
             headers = {"X-Fresh-Metadata": "true", **describing(options)}
         elif self.source.content_type:
             headers = {"Content-Type": self.source.content_type}
-        result = self._send(self.to_bucket, self.to_key, headers)
+        whole = Piece(self.bucket, self.source.key, self.source.etag, self.source.size)
+        result = self._send(whole, self.to_bucket, self.to_key, headers)
         if self.source.checksums and self.source.etag != result.etag:
             # Not every service looks at the condition.
             raise ObjectChangedError("the source changed while it was being copied", outcome="applied")
@@ -101,64 +138,101 @@ class Copy:
         headers = self.service.send("HEAD", self.to_bucket, self.to_key).headers
         return headers.get("content-length") == str(self.source.size) and not is_static(headers)
 
-    def _by_ranges(self, options: PutOptions) -> Stored:
+    def _by_pieces(self, pieces: Sequence[Piece], options: PutOptions) -> Stored:
         policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
         self.segments.make_room(self.to_bucket, policy)
         made_by = uuid.uuid4().hex
-        step = max(STEP, -(-self.source.size // _MOST_SEGMENTS))
-        ranges = [(at, min(at + step, self.source.size)) for at in range(0, self.source.size, step)]
-        names = [part_of(made_by, number) for number in range(1, len(ranges) + 1)]
+        names = [part_of(made_by, number) for number in range(1, len(pieces) + 1)]
         complete = False
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
-                made = list(pool.map(self._copy_range, names, ranges))
+                made = list(pool.map(self._copy_piece, names, pieces))
             complete = True
+            self.segments.record(self.to_bucket, self.to_key, made_by, manifest_etag(made))
             return put_manifest(self.service, self.to_bucket, self.to_key, made, options)
         except Exception as error:
             # Where nobody answered the manifest, the object may consist of them by now.
             if not complete or was_refused(error):
                 self.segments.sweep(self.to_bucket, names)
+                self.segments.forget_record(self.to_bucket, self.to_key, made_by)
             raise
 
-    def _copy_range(self, name: str, span: tuple[int, int]) -> Segment:
-        start, stop = span
-        headers = {
-            "Range": f"bytes={start}-{stop - 1}",
-            "X-Fresh-Metadata": "true",
-            "Content-Type": "application/octet-stream",
-        }
-        answer = self._send(beside(self.to_bucket), name, headers)
+    def _copy_piece(self, name: str, piece: Piece) -> Segment:
+        headers = {"X-Fresh-Metadata": "true", "Content-Type": "application/octet-stream"}
+        if piece.start is not None:
+            headers["Range"] = f"bytes={piece.start}-{piece.start + piece.size - 1}"
+        answer = self._send(piece, beside(self.to_bucket), name, headers)
+        if piece.start is None and answer.etag != piece.etag:
+            raise ObjectChangedError("a segment of the source changed while it was being copied")
         # The manifest compares size and ETag.
-        return Segment(beside(self.to_bucket), name, answer.etag, stop - start)
+        return Segment(beside(self.to_bucket), name, answer.etag, piece.size)
 
 
 def copy(
+    service: Service, segments: Segments, source: Place, target: Place, options: PutOptions | None, asked: ReadOptions
+) -> Stored:
+    """Copy an object as it is now.
+
+    :param target: in our own account.
+    :raises PreconditionFailedError: ``asked.if_match`` differs.
+    """
+    return _copy(service, segments, source, _look(service, source, asked), target, options, asked)
+
+
+def copy_url(service: Service, segments: Segments, url: str, target: Place, options: PutOptions) -> Stored:
+    """Copy what an address in this object store names, of another account where that lets us read it.
+
+    :raises PermissionDeniedError: it does not. :raises InvalidRequestError: there is no such object.
+    :raises UnsupportedOperationError: the address leads elsewhere.
+    """
+    source = place_of(service, url)
+    try:
+        found = _look(service, source, READ_ALL)
+    except AnswerError as error:
+        failure = classify(error)
+        if failure is None or not issubclass(failure.error, (FileNotFoundError, PermissionDeniedError)):
+            raise
+        if issubclass(failure.error, FileNotFoundError):
+            # Of no class for what is missing: that is for the target.
+            raise reworded(InvalidRequestError, "there is no object at the address", error) from error
+        raise reworded(
+            PermissionDeniedError, "the source's account does not let us read it", error, hint=_ACL
+        ) from error
+    return _copy(service, segments, source, found, target, options, READ_ALL)
+
+
+def _look(service: Service, source: Place, asked: ReadOptions) -> Answer:
+    query = {"version-id": asked.version} if asked.version else None
+    return service.send("HEAD", source.bucket, source.key, query=query, url=account_url(service, source.account))
+
+
+def _copy(
     service: Service,
     segments: Segments,
-    bucket: str,
-    key: str,
-    to_bucket: str,
-    to_key: str,
+    source: Place,
+    found: Answer,
+    target: Place,
     options: PutOptions | None,
     asked: ReadOptions,
 ) -> Stored:
-    """Copy an object as it is now. :raises PreconditionFailedError: ``asked.if_match`` differs."""
-    query = {"version-id": asked.version} if asked.version else None
-    answer = service.send("HEAD", bucket, key, query=query)
-    source = object_info(key, answer.headers, int(answer.header("Content-Length")))
-    expires = answer.headers.get("x-delete-at")
-    if asked.if_match not in (None, source.etag):
-        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    info = object_info(source.key, found.headers, int(found.header("Content-Length")))
+    if asked.if_match not in (None, info.etag):
+        raise PreconditionFailedError("the source has another ETag", bucket=source.bucket, key=source.key)
+    to = (target.bucket, target.key)
+    expires, static = found.headers.get("x-delete-at"), is_static(found.headers)
     try:
-        static = is_static(answer.headers)
-        return Copy(service, segments, bucket, source, asked, to_bucket, to_key, expires, static).run(options)
+        return Copy(service, segments, source.bucket, info, asked, *to, expires, static, source.account).run(options)
     except AnswerError as error:
         if error.method != "PUT":
             raise
         if error.status == HTTPStatus.NOT_FOUND:
             gone = "there is no such bucket, or the source was deleted"
-            raise reworded(BucketNotFoundError, gone, error, bucket=to_bucket, key=to_key) from error
+            raise reworded(BucketNotFoundError, gone, error, bucket=target.bucket, key=target.key) from error
         if error.status == HTTPStatus.PRECONDITION_FAILED:
             changed = "the source changed while it was being copied"
-            raise reworded(ObjectChangedError, changed, error, bucket=bucket, key=key) from error
+            raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
+        if source.account is not None and error.status == HTTPStatus.CONFLICT:
+            # So Swift answers where it may read a manifest for us, and not what that names.
+            unread = "the source's account does not let us read its segments"
+            raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error
         raise

@@ -32,6 +32,7 @@ from cloudbridge_store.drivers.base import (
 )
 from cloudbridge_store.drivers.http import sent_range
 from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, usage, versions
+from cloudbridge_store.drivers.openstack.addresses import Place
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.openstack.segments import Segments
@@ -241,10 +242,14 @@ class OpenStackDriver(Driver):
         source: ReadOptions = READ_ALL,
     ) -> Stored:
         try:
-            return copying.copy(self._service, self._segments, bucket, key, to_bucket, to_key, options, source)
+            target = Place(to_bucket, to_key)
+            return copying.copy(self._service, self._segments, Place(bucket, key), target, options, source)
         except AnswerError as error:
             missing = self._which_is_missing(bucket, key, error)
             raise missing from missing.__cause__
+
+    def copy_url(self, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
+        return copying.copy_url(self._service, self._segments, url, Place(bucket, key), options)
 
     # Multipart uploads
 

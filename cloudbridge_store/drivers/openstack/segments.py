@@ -10,6 +10,7 @@ same ETag: then either may be what the object consists of, and both count.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -49,6 +50,11 @@ class Segment(NamedTuple):
     key: str
     etag: str
     size: int
+
+
+def manifest_etag(segments: Sequence[Segment]) -> str:
+    """Return the ETag that an object of these segments has."""
+    return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
 
 
 class Segments:
@@ -159,6 +165,17 @@ class Segments:
         start = records_of(key)
         found = (each.key.removeprefix(start).partition("/") for each in self._listed(bucket, start))
         return [upload_id for upload_id, _, made in found if made == etag]
+
+    def behind(self, bucket: str, key: str, etag: str) -> list[Segment]:
+        """Return all segments of an object of this ETag, in their order, by the records of this library.
+
+        Nothing where there is no record, as of what other programs made.
+        """
+        for upload_id in self.makers(bucket, key, etag):
+            found = [each for each in self._listed(bucket, parts_of(upload_id)) if each.size]
+            if manifest_etag(found) == etag:
+                return found
+        return []
 
     def _recorded(self, bucket: str, key: str, etag: str) -> list[Segment]:
         place = beside(bucket)

@@ -22,7 +22,7 @@ _SMALL = 2**20
 """Bytes of an answer that is no object's content nor a listing: all that is read of an error."""
 
 
-_CONTAINER = re.compile(r"(?!\.\.?$)[^/\0]{1,256}")
+CONTAINER = re.compile(r"(?!\.\.?$)[^/\0]{1,256}")
 
 
 class Answer:
@@ -201,7 +201,7 @@ def _below(bucket: str | None, key: str | None) -> str:
     """
     if bucket is None:
         return ""
-    if not _CONTAINER.fullmatch(bucket):
+    if not CONTAINER.fullmatch(bucket):
         raise BucketNotFoundError("no container has such a name", bucket=bucket)
     if key is None:
         return f"/{quote(bucket, safe='')}"

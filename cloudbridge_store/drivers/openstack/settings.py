@@ -188,6 +188,7 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
         _CAPABILITIES,
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
         content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
+        copy_url=preset.account_copy,
         versions=preset.versions,
         switch_versions=preset.versions,
         # Of Cloud Files everybody reads by its CDN only.

@@ -13,6 +13,8 @@ from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
 from cloudbridge_store.errors import ForeignAnswerError, InvalidValueException
 
 META = "X-Object-Meta-"
+_CEPHS_OWN = "static-large-object"
+"""Ceph tells that an object is large among its metadata, too."""
 _HEADERS = {
     "cache_control": "Cache-Control",
     "content_disposition": "Content-Disposition",
@@ -129,6 +131,9 @@ def is_large(headers: Mapping[str, str]) -> bool:
 def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """Describe an object by the answer to a HEAD or GET."""
     etag = etag_of(headers)
+    metadata = metadata_of(headers)
+    if is_static(headers):
+        metadata.pop(_CEPHS_OWN, None)
     modified = headers.get("last-modified")
     if modified is None:
         raise ForeignAnswerError("the answer has no Last-Modified", hint=NOT_SWIFT)
@@ -140,7 +145,7 @@ def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         headers.get("content-type"),
         {} if is_large(headers) else {"md5": etag},
         {name: _text(headers[field]) for name, field in _HEADERS.items() if headers.get(field)},
-        metadata_of(headers),
+        metadata,
         None,
         version_of(headers),
     )

@@ -7,7 +7,6 @@ one key do not meet.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -23,7 +22,7 @@ from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, r
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
-from cloudbridge_store.drivers.openstack.segments import Segment, Segments
+from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
@@ -274,11 +273,6 @@ def _number_of(name: str) -> int:
 def was_refused(error: Exception) -> bool:
     """Say whether an exception of :func:`put_manifest` is certain that there is no object made of the segments."""
     return isinstance(error, (AnswerError, InvalidRequestError)) and (error.status or 0) < 500  # noqa: PLR2004
-
-
-def manifest_etag(segments: Sequence[Segment]) -> str:
-    """Return the ETag that an object of these segments has."""
-    return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
 
 
 def put_manifest(service: Service, bucket: str, key: str, segments: Sequence[Segment], options: PutOptions) -> Stored:
