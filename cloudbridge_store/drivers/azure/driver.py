@@ -7,6 +7,8 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
+from azure.core.exceptions import HttpResponseError
+
 from cloudbridge_store.config import ConfigKey, Settings
 from cloudbridge_store.drivers.azure import (
     buckets,
@@ -124,7 +126,13 @@ class AzureDriver(Driver):
         return objects.get(self._service, bucket, key, options)
 
     def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> Stored:
-        return objects.put(self._service, bucket, key, body, options)
+        try:
+            return objects.put(self._service, bucket, key, body, options)
+        except HttpResponseError as error:
+            refused = options.if_none_match == "*" and errors.code_of(error) == "BlobAlreadyExists"
+            if not refused or body.size > self.capabilities.max_part or objects.exists(self._service, bucket, key):
+                raise
+            return uploads.put_among_blocks(self._service, bucket, key, body, options)
 
     def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:
         removal.delete_object(self._service, bucket, key, version)

@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.drivers.azure.errors import reworded
 from cloudbridge_store.drivers.azure.service import Service
@@ -25,7 +25,8 @@ from cloudbridge_store.drivers.base import Body, Download, ObjectInfo, PutOption
 from cloudbridge_store.drivers.streams import BodyStream, SentStream
 from cloudbridge_store.errors import IntegrityError, InvalidRangeError, PreconditionFailedError
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(-1|\d+)/(\d+)")
+"""Azurite says ``bytes 0--1/0`` of an empty object; the service itself refuses the range."""
 
 
 def head(service: Service, bucket: str, key: str, options: ReadOptions) -> ObjectInfo:
@@ -33,6 +34,15 @@ def head(service: Service, bucket: str, key: str, options: ReadOptions) -> Objec
     path = service.path(bucket, key)
     answer = service.send("HEAD", path, selecting(options.version), unlocking(options.customer_key))
     return _as_asked(object_info(key, answer.headers), options)
+
+
+def exists(service: Service, bucket: str, key: str) -> bool:
+    """Say whether there is an object; blocks that none is made of are none."""
+    try:
+        service.send("HEAD", service.path(bucket, key))
+    except ResourceNotFoundError:
+        return False
+    return True
 
 
 def _as_asked(info: ObjectInfo, options: ReadOptions) -> ObjectInfo:
@@ -81,7 +91,7 @@ def _sent(answer: Any) -> tuple[int, int, int | None]:
     if not found:
         raise IntegrityError(f"the service sends the range {told!r}")
     start, last, size = map(int, found.groups())
-    if start >= size:
+    if start >= size > 0:
         raise InvalidRangeError(f"the object has no more than {size} bytes")
     if last - start + 1 != length:
         raise IntegrityError(f"the service sends {length} bytes as {told}")

@@ -144,6 +144,21 @@ class MultipartSuite(StoreFixtures):
             assert isinstance(caught.value, FileNotFoundError)
 
     @needs("multipart")
+    @needs("conditional_put", "if_none_match")
+    @pytest.mark.parametrize("aborted", [False, True])
+    def test_an_upload_is_no_object_to_a_condition(self, upload: MultipartUpload, aborted: bool) -> None:
+        upload.upload_part(1, b"1")
+        if aborted:
+            upload.abort()
+        obj = upload.bucket.objects.create(upload.object_name)
+        obj.upload(b"2", if_none_match="*", content_type="x/y", metadata={"a": "1"})
+        found = upload.bucket.objects.get(upload.object_name)
+        assert found is not None
+        assert (found.content(), found.content_type, found.metadata) == (b"2", "x/y", {"a": "1"})
+        with pytest.raises(PreconditionFailedError):
+            obj.upload(b"3", if_none_match="*")
+
+    @needs("multipart")
     def test_upload_is_over_when_completed(self, upload: MultipartUpload) -> None:
         upload.complete([upload.upload_part(1, b"1")])
         for use in (lambda: upload.upload_part(2, b"2"), upload.list_parts, upload.complete):
