@@ -145,6 +145,8 @@ MIN_SEGMENT = MiB
 """Least size of every segment but the last: 1 byte by now, but this with older releases, and on Cloud Files."""
 MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
+MAX_FILE = 5 * GiB
+"""Bytes in one request, likewise."""
 
 
 _CAPABILITIES = Capabilities(
@@ -170,9 +172,9 @@ _CAPABILITIES = Capabilities(
     locations=True,
     checksums=frozenset({"md5"}),
     max_page=10_000,
-    max_put=5 * GiB,
+    max_put=MAX_FILE,
     min_part=MIN_SEGMENT,
-    max_part=5 * GiB,
+    max_part=MAX_FILE,
     max_parts=MAX_SEGMENTS,
     max_key_bytes=1024,
     max_metadata_bytes=2048,

@@ -84,6 +84,13 @@ class DriverSuite(StoreFixtures):
         assert able.sign_options <= {"content_type", "content_disposition"}
         assert able.sign_prefix <= bool(able.sign)
 
+    @needs("multipart")
+    def test_upload_limits_make_sense(self, provider: CloudProvider) -> None:
+        limits = provider.session.upload_limits()
+        assert 1 <= limits.min_part <= limits.max_part
+        assert min(limits.max_parts, limits.max_put) >= 1
+        assert provider.session.upload_limits() == limits
+
     def test_driver_describes_itself(self, provider: CloudProvider, driver: Driver) -> None:
         assert driver.name
         assert driver.native is not None
