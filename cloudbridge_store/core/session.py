@@ -179,7 +179,16 @@ class Session:
     def require(self, capability: str, what: str) -> None:
         """Refuse what the service cannot do, before anything is sent. :raises UnsupportedOperationError:"""
         if not getattr(self.capabilities, capability):
-            raise UnsupportedOperationError(f"this provider cannot {what}", provider=self.provider)
+            raise self.lacking(f"this provider cannot {what}", capability)
+
+    def lacking(self, message: str, *names: str, **context: Any) -> UnsupportedOperationError:
+        """Return the error for what the service lacks.
+
+        :param names: what that is, as :attr:`Capabilities.hints` names it.
+        """
+        hints = self.capabilities.hints
+        found = dict.fromkeys(hints[name] for name in names if name in hints)
+        return UnsupportedOperationError(message, provider=self.provider, hint=". ".join(found), **context)
 
     def classify(self, error: BaseException) -> Failure | None:
         """Say what an exception means, whoever raised it; ``None`` for one that is nobody's (a bug)."""

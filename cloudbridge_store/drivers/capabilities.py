@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from cloudbridge_store.drivers.values import CONTENT_HEADERS, GiB, KiB, Method, MiB, RuleKind
@@ -102,3 +103,6 @@ class Capabilities:
     max_tags: int = 10
     multipart_threshold: int = 100 * MiB
     """Size from which parts are worth their requests here; used where the user does not say."""
+    hints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What to do about something that is lacking, where something can be done: by the name of a field above, or of what
+    is not in one, such as ``if_none_match``."""

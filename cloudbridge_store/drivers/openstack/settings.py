@@ -181,13 +181,25 @@ _CAPABILITIES = Capabilities(
 )
 
 
+_WEAK = (
+    "os_weak_conditions=True permits it, for what has been there for a while; it is no lock: of several that create the "
+    "object at the same moment, all may succeed"
+)
+
+
 def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabilities:
     """Return what a service can do. Connecting asks nothing, so that these are the documented defaults.
 
     :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
     """
+    hints = {}
+    if preset.put_conditions and not weak_conditions:
+        hints["if_none_match"] = _WEAK
+    if preset.cdn:
+        hints["public_access"] = "Of Cloud Files everybody reads by its CDN: enable_cdn() of the bucket"
     return replace(
         _CAPABILITIES,
+        hints=hints,
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
         content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
         versions=preset.versions,

@@ -1,4 +1,4 @@
-"""What a service says in ``/info`` of its large objects, and what becomes of uploads there."""
+"""What a service permits: as ``/info`` says it of large objects, and as an error says what to do."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("keystoneauth1")
 
 from cloudbridge_store import TransferConfig, errors
+from cloudbridge_store.core import checks
 from cloudbridge_store.drivers.base import Part, PutOptions, UploadLimits
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
@@ -152,3 +153,25 @@ def test_the_least_part_is_the_services(make, swift, least, refused):
             driver.finish_upload("abc", "a", upload_id, parts, PutOptions())
     else:
         driver.finish_upload("abc", "a", upload_id, parts, PutOptions())
+
+
+@pytest.mark.parametrize(
+    ("preset", "weak", "hinted"), [("any", False, True), ("any", True, False), ("ceph-swift", False, False)]
+)
+def test_a_refused_condition_names_the_key_that_permits_it(make, no_network, preset, weak, hinted):
+    config = {"os_storage_url": "https://a.example/v1/a", "os_auth_token": "t", "os_preset": preset}
+    session = make(**config, os_weak_conditions=weak).session
+    if weak:
+        assert checks.put_options(session, "a", {"if_none_match": "*"}).if_none_match == "*"
+        assert "if_none_match" not in session.capabilities.hints
+        return
+    with pytest.raises(errors.UnsupportedOperationError) as caught:
+        checks.put_options(session, "a", {"if_none_match": "*"})
+    assert ("os_weak_conditions=True" in caught.value.hint) is hinted
+
+
+def test_cloud_files_says_how_a_bucket_is_published(make, no_network):
+    config = {"os_storage_url": "https://a.example/v1/a", "os_auth_token": "t"}
+    with pytest.raises(errors.UnsupportedOperationError, match="enable_cdn"):
+        make(**config, os_preset="rackspace").session.require("public_access", "publish")
+    assert "public_access" not in make(**config).capabilities.hints
