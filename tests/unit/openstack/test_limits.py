@@ -175,3 +175,13 @@ def test_cloud_files_says_how_a_bucket_is_published(make, no_network):
     with pytest.raises(errors.UnsupportedOperationError, match="enable_cdn"):
         make(**config, os_preset="rackspace").session.require("public_access", "publish")
     assert "public_access" not in make(**config).capabilities.hints
+
+
+def test_a_service_that_takes_very_little_at_once_leads_to_the_threshold(make, swift):
+    # Limits are not asked for before what is small; that the service takes even less, it says itself.
+    service = swift(lambda asked: (413 if asked.method == "PUT" else 204, {}, b""), swift={"max_file_size": MiB})
+    obj = make(**service.config).storage.buckets.get("abc").objects.create("a")
+    with pytest.raises(errors.QuotaExceededError) as caught:
+        obj.upload(CONTENT)
+    assert "multipart_threshold" in caught.value.hint
+    assert told(service) == []
