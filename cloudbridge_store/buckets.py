@@ -17,7 +17,7 @@ from cloudbridge_store.core.directories import Patterns
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
 from cloudbridge_store.drivers.base import BucketInfo, CdnInfo, Page, RuleKind, UploadInfo, Usage
-from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError, UnsupportedOperationError
+from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError
 from cloudbridge_store.resources import CloudResource, search, utc_text
 from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
 from cloudbridge_store.uploads import MultipartUpload
@@ -353,8 +353,7 @@ class Bucket(CloudResource):
 
     def _refuse_rules(self, kind: RuleKind) -> None:
         if kind not in self._session.capabilities.rules:
-            message = f"this provider has no rules of kind {kind}"
-            raise UnsupportedOperationError(message, provider=self.provider.PROVIDER_ID, bucket=self.name)
+            raise self._session.lacking(f"this provider has no rules of kind {kind}", "rules", kind, bucket=self.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known about it as values that ``json.dumps`` accepts."""

@@ -22,7 +22,6 @@ from cloudbridge_store.errors import (
     PermissionDeniedError,
     ProviderConnectionException,
     StoreError,
-    UnsupportedOperationError,
 )
 from cloudbridge_store.pending import PendingTransfer, find_pending
 from cloudbridge_store.redaction import Secret, unhide
@@ -89,8 +88,7 @@ class StorageService:
     def _ruled(self, kind: RuleKind) -> Session:
         session = self.provider.session
         if kind not in session.capabilities.account_rules:
-            message = f"this provider has no rules of kind {kind} for an account"
-            raise UnsupportedOperationError(message, provider=session.provider)
+            raise session.lacking(f"this provider has no rules of kind {kind} for an account", "account_rules")
         return session
 
     def set_temp_url_key(

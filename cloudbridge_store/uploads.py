@@ -70,8 +70,8 @@ class MultipartUpload:
         :param part_number: from 1 to the service's ``max_parts``.
         :raises InvalidValueException: a number out of range. :raises UploadNotFoundError: it is over.
         """
-        most = self._session.capabilities.max_parts
-        if checks.positive("part_number", part_number) > most:
+        number, most = checks.positive("part_number", part_number), self._session.upload_limits().max_parts
+        if number > most:
             raise InvalidValueException("part_number", part_number, f"at most {most} on this provider")
         source = open_data(data)
         body = source if isinstance(source, Body) else BytesBody(b"".join(source))

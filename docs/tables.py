@@ -53,7 +53,7 @@ class Capabilities(_TableDirective):
 
     def _rows(self) -> list[tuple[str, ...]]:
         able = _capabilities(self.arguments[0])
-        return [(f"``{each.name}``", _shown(getattr(able, each.name))) for each in fields(able)]
+        return [(f"``{each.name}``", _shown(getattr(able, each.name))) for each in fields(able) if each.name != "hints"]
 
 
 def _capabilities(name: str) -> Any:

@@ -24,7 +24,6 @@ from cloudbridge_store.errors import (
     InvalidLabelException,
     InvalidNameException,
     InvalidValueException,
-    UnsupportedOperationError,
 )
 from cloudbridge_store.redaction import has_userinfo, hide
 
@@ -149,8 +148,7 @@ def signable(session: Session, method: object) -> None:
     """Raise UnsupportedOperationError for a method that this provider cannot sign."""
     if method not in session.capabilities.sign:
         able = ", ".join(sorted(session.capabilities.sign)) or "none"
-        message = f"this provider cannot sign {method} requests (it can sign: {able})"
-        raise UnsupportedOperationError(message, provider=session.provider)
+        raise session.lacking(f"this provider cannot sign {method} requests (it can sign: {able})", "sign", str(method))
 
 
 def temp_url_key(key: object) -> str:
@@ -177,8 +175,7 @@ def sign_options(
         return options
     for name in ("content_type", "content_disposition"):
         if getattr(options, name) is not None and name not in session.capabilities.sign_options:
-            message = f"this provider's signed URLs cannot say {name}"
-            raise UnsupportedOperationError(message, provider=session.provider)
+            raise session.lacking(f"this provider's signed URLs cannot say {name}", "sign_options")
     return options
 
 
@@ -210,27 +207,28 @@ def put_options(session: Session, key: str, keywords: PutKeywords) -> PutOptions
 
 def _refuse_unsupported(session: Session, given: Mapping[str, Any], headers: Mapping[str, str]) -> None:
     able = session.capabilities
-    lacking = [f"the header {name}" for name in headers if name not in able.content_headers]
+    lacking = {name: f"the header {name}" for name in headers if name not in able.content_headers}
     if given.get("metadata") and not able.user_metadata:
-        lacking.append("metadata")
+        lacking["user_metadata"] = "metadata"
     if given.get("tags") and not able.tags:
-        lacking.append("tags")
-    lacking += [name for name in ("if_match", "if_none_match") if name in given and name not in able.conditional_put]
+        lacking["tags"] = "tags"
+    conditions = ("if_match", "if_none_match")
+    lacking |= {name: name for name in conditions if name in given and name not in able.conditional_put}
     wanted = given.get("storage_class")
     if wanted is not None and wanted not in able.storage_classes:
-        lacking.append(_lacking_class(able, wanted))
+        lacking["storage_classes"] = _lacking_class(able, wanted)
     encryption = given.get("encryption")
     if encryption is not None and encryption.kind not in able.encryption:
-        lacking.append(_lacking_key(able, encryption))
+        lacking[encryption.kind] = _lacking_key(able, encryption)
     if lacking:
-        raise UnsupportedOperationError(f"this provider does not have {', '.join(lacking)}", provider=session.provider)
+        raise session.lacking(f"this provider does not have {', '.join(lacking.values())}", *lacking)
 
 
 def storage_class(session: Session, name: str) -> str:
     """Return a storage class that the service has. :raises UnsupportedOperationError: it has no such class."""
     if name not in session.capabilities.storage_classes:
         lacking = _lacking_class(session.capabilities, name)
-        raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
+        raise session.lacking(f"this provider does not have {lacking}", "storage_classes")
     return name
 
 
@@ -257,7 +255,7 @@ def read_source(session: Session, version: str | None, encryption: Encryption | 
     if encryption is not None:
         if encryption.kind not in session.capabilities.encryption:
             lacking = _lacking_key(session.capabilities, encryption)
-            raise UnsupportedOperationError(f"this provider does not have {lacking}", provider=session.provider)
+            raise session.lacking(f"this provider does not have {lacking}", encryption.kind)
         key = encryption.key
     return ReadOptions(version=version, customer_key=key)
 
@@ -282,7 +280,7 @@ def refuse_conditions(session: Session, options: PutOptions, able: Literal["mult
     if options.conditional and not getattr(session.capabilities, f"conditional_{able}"):
         what = "uploads in parts" if able == "multipart" else "copies"
         message = f"this provider keeps conditions of uploads in one request, and not of {what}"
-        raise UnsupportedOperationError(message, provider=session.provider)
+        raise session.lacking(message, f"conditional_{able}")
 
 
 def _check_conditions(given: Mapping[str, Any]) -> None:

@@ -45,14 +45,17 @@ class Cut(NamedTuple):
     threshold: int
     part_size: int
     concurrency: int
+    asked_for: bool = True
+    """Somebody wants this part size, so that the service's limits refuse it; else they change it."""
 
 
 def decide_cut(session: Session, config: TransferConfig | None) -> Cut:
     """Settle what the call leaves open by the configuration, then by the service's own measure."""
     call, configured, able = config or _OPEN, session.settings.transfer, session.capabilities
-    part_size = call.part_size or configured.part_size or max(DEFAULT_PART_SIZE, able.min_part)
+    wanted = call.part_size or configured.part_size
     threshold = call.threshold or configured.threshold or able.multipart_threshold
-    return Cut(threshold, part_size, call.max_concurrency or configured.max_concurrency or DEFAULT_CONCURRENCY)
+    concurrency = call.max_concurrency or configured.max_concurrency or DEFAULT_CONCURRENCY
+    return Cut(threshold, wanted or max(DEFAULT_PART_SIZE, able.min_part), concurrency, wanted is not None)
 
 
 def upload_part_size(session: Session, cut: Cut, size: int) -> int:
@@ -61,14 +64,16 @@ def upload_part_size(session: Session, cut: Cut, size: int) -> int:
     :raises InvalidValueException: smaller or larger than the service takes.
     :raises QuotaExceededError: more than the service can hold in one object.
     """
-    able = session.capabilities
-    if not able.min_part <= cut.part_size <= able.max_part:
-        raise InvalidValueException("part_size", cut.part_size, f"bytes from {able.min_part} to {able.max_part} here")
-    needed = -(-size // able.max_parts)
-    if needed > able.max_part:
-        message = f"{size} bytes are more than {able.max_parts} parts of {able.max_part} bytes can hold"
+    limits = session.upload_limits()
+    part_size = min(max(cut.part_size, limits.min_part), limits.max_part)
+    if cut.asked_for and part_size != cut.part_size:
+        wanted = f"bytes from {limits.min_part} to {limits.max_part} here"
+        raise InvalidValueException("part_size", cut.part_size, wanted)
+    needed = -(-size // limits.max_parts)
+    if needed > limits.max_part:
+        message = f"{size} bytes are more than {limits.max_parts} parts of {limits.max_part} bytes can hold"
         raise QuotaExceededError(message, provider=session.provider)
-    return max(cut.part_size, needed)
+    return max(part_size, needed)
 
 
 def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
@@ -80,10 +85,11 @@ def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
     size = upload_part_size(session, cut, 0)
     if session.capabilities.equal_parts:
         yield from repeat(size)
-    alike = max(1, min(_PARTS_PER_SIZE, session.capabilities.max_parts // 10))
+    limits = session.upload_limits()
+    alike = max(1, min(_PARTS_PER_SIZE, limits.max_parts // 10))
     while True:
         yield from repeat(size, alike)
-        size = min(2 * size, session.capabilities.max_part)
+        size = min(2 * size, limits.max_part)
 
 
 def takes_parts(session: Session, options: PutOptions) -> bool:
@@ -92,11 +98,19 @@ def takes_parts(session: Session, options: PutOptions) -> bool:
     return able.multipart and (able.conditional_multipart or not options.conditional)
 
 
+def fits_at_once(session: Session, size: int) -> bool:
+    """Say whether one request can carry ``size`` bytes.
+
+    What is not worth to be cut here is believed to fit: nobody's small objects wait for a question about limits.
+    """
+    able = session.capabilities
+    return size <= min(able.multipart_threshold, able.max_put) or size <= session.upload_limits().max_put
+
+
 def refuse_single(session: Session, size: int, options: PutOptions) -> None:
     """Raise where ``size`` bytes do not fit in one request and cannot come in parts."""
-    able = session.capabilities
-    if size > able.max_put and not takes_parts(session, options):
-        message = f"{size} bytes are more than the {able.max_put} that one request can carry"
+    if not takes_parts(session, options) and not fits_at_once(session, size):
+        message = f"{size} bytes are more than the {session.upload_limits().max_put} that one request can carry"
         raise UnsupportedOperationError(message, provider=session.provider)
 
 

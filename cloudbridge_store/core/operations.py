@@ -36,6 +36,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "sign_url": Operation("object", "always"),
     "sign_form": Operation("object", "always"),
     "set_temp_url_key": Operation("service", "always", writes=True),
+    "upload_limits": Operation("service", "always"),
     # The session remembers when one was started twice, and whoever uses it ends that.
     "start_upload": Operation("object", "always", writes=True),
     "upload_part": Operation("object", "always", writes=True),

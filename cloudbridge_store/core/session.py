@@ -20,7 +20,7 @@ from cloudbridge_store.config import Settings
 from cloudbridge_store.core.journal import Journal
 from cloudbridge_store.core.outcomes import abort_twins
 from cloudbridge_store.core.recovery import Recovery, body_size, subject
-from cloudbridge_store.drivers.base import Capabilities, Driver, Failure
+from cloudbridge_store.drivers.base import Capabilities, Driver, Failure, UploadLimits
 from cloudbridge_store.errors import (
     ConnectionFailedError,
     OperationTimeoutError,
@@ -83,6 +83,7 @@ class Session:
         self._connect = connect
         self._lock = threading.Lock()
         self._driver: Driver | None = None
+        self._limits: UploadLimits | None = None
         self._closed = False
         self._budget = settings.retry.budget
         self.doubtful_starts: dict[str, tuple[datetime, datetime]] = {}
@@ -99,6 +100,12 @@ class Session:
     def capabilities(self) -> Capabilities:
         """What the service can do."""
         return self.driver.capabilities
+
+    def upload_limits(self) -> UploadLimits:
+        """Return how an upload can be cut here. The service may be asked, once. :raises StoreError:"""
+        if self._limits is None:
+            self._limits = self.call(self.driver.upload_limits)
+        return self._limits
 
     def _open(self) -> Driver:
         with self._lock:
@@ -172,7 +179,16 @@ class Session:
     def require(self, capability: str, what: str) -> None:
         """Refuse what the service cannot do, before anything is sent. :raises UnsupportedOperationError:"""
         if not getattr(self.capabilities, capability):
-            raise UnsupportedOperationError(f"this provider cannot {what}", provider=self.provider)
+            raise self.lacking(f"this provider cannot {what}", capability)
+
+    def lacking(self, message: str, *names: str, **context: Any) -> UnsupportedOperationError:
+        """Return the error for what the service lacks.
+
+        :param names: what that is, as :attr:`Capabilities.hints` names it.
+        """
+        hints = self.capabilities.hints
+        found = dict.fromkeys(hints[name] for name in names if name in hints)
+        return UnsupportedOperationError(message, provider=self.provider, hint=". ".join(found), **context)
 
     def classify(self, error: BaseException) -> Failure | None:
         """Say what an exception means, whoever raised it; ``None`` for one that is nobody's (a bug)."""

@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeAlias, cast, runtime_checkable
@@ -282,6 +283,17 @@ def _body_pieces(body: Body) -> Iterator[memoryview]:
 def regroup(pieces: Iterator[memoryview], size: int) -> Iterator[memoryview]:
     """Yield the same bytes in pieces of ``size``, each in memory of its own; the last may be shorter."""
     return growing(pieces, [size])
+
+
+def take(pieces: Iterator[memoryview], size: int) -> tuple[memoryview, Iterator[memoryview] | None]:
+    """Return the first ``size`` bytes, in memory of their own, and what follows; ``None`` where nothing does."""
+    taken = bytearray()
+    for piece in pieces:
+        room = size - len(taken)
+        taken += piece[:room]
+        if len(piece) > room:
+            return memoryview(taken), chain([piece[room:]], pieces)
+    return memoryview(taken), None
 
 
 def growing(pieces: Iterator[memoryview], sizes: Iterable[int]) -> Iterator[memoryview]:

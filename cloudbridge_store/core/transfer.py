@@ -19,6 +19,7 @@ from cloudbridge_store.core.multipart import (
     PartUploader,
     Target,
     decide_cut,
+    fits_at_once,
     growing_part_sizes,
     refuse_single,
     takes_parts,
@@ -37,6 +38,7 @@ from cloudbridge_store.core.source import (
     open_data,
     open_spool,
     split,
+    take,
 )
 from cloudbridge_store.core.streams import READ_SIZE, ResumingStream, open_pinned
 from cloudbridge_store.drivers.base import Body, ObjectInfo, PutOptions, ReadOptions, Stored
@@ -82,10 +84,10 @@ def upload_body(
         appears where it comes in parts; an upload in parts of it that a killed process left is gone on with.
     """
     session, bucket, key = target
-    able = session.capabilities
     cut = decide_cut(session, config)
     refuse_single(session, body.size, options)
-    if body.size <= min(cut.threshold, able.max_put) or not takes_parts(session, options):
+    at_once = body.size <= cut.threshold and fits_at_once(session, body.size)
+    if at_once or not takes_parts(session, options):
         if progress.watched or file is not None:
             body = _CountedBody(body, progress, file.refuse_changes if file is not None else None)
         return session.call(session.driver.put_object, bucket, key, body, options)
@@ -120,13 +122,14 @@ def _upload_pieces(
     if not takes_parts(session, options):
         return _upload_spooled(target, pieces, options, progress)
     cut = decide_cut(session, config)
-    grouped = growing(pieces, growing_part_sizes(session, cut))
-    first = next(grouped, memoryview(b""))
-    second = next(grouped, None)
-    if second is None:
-        return upload_body(target, BytesBody(first), options, TransferConfig(threshold=len(first) + 1), progress)
+    # Limits are asked for when there is more than one part is to hold, and may want another first part.
+    begun, rest = take(pieces, cut.part_size)
+    if rest is None:
+        return upload_body(target, BytesBody(begun), options, TransferConfig(threshold=len(begun) + 1), progress)
+    parts = growing(chain([begun], rest), growing_part_sizes(session, cut))
+    del begun, rest
     with PartUploader(target, options, cut.concurrency, progress) as uploader:
-        uploader.add_all(map(BytesBody, chain((first, second), grouped)))
+        uploader.add_all(map(BytesBody, parts))
         return uploader.finish()
 
 

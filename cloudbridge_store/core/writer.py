@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -25,8 +26,9 @@ class ObjectWriter(io.BufferedIOBase):
         self._target = target
         self._options = options
         self._cut = decide_cut(target.session, None)
-        self._sizes = growing_part_sizes(target.session, self._cut)
-        self._size = next(self._sizes) if split else 0
+        self._sizes: Iterator[int] | None = None
+        self._size = self._cut.part_size
+        """Bytes in the part that is being filled. The first fits its service only when limits are asked for."""
         self._spool = None if split else open_spool()
         self._buffer = bytearray()
         self._uploader: PartUploader | None = None
@@ -51,19 +53,24 @@ class ObjectWriter(io.BufferedIOBase):
             return self._spool.write(view)
         rest = view
         while len(self._buffer) + len(rest) > self._size:
-            room = self._size - len(self._buffer)
+            if self._sizes is None:
+                self._sizes = growing_part_sizes(self._target.session, self._cut)
+                self._size = next(self._sizes)
+                continue
+            room = max(0, self._size - len(self._buffer))
             self._buffer += rest[:room]
             rest = rest[room:]
-            self._send_part()
+            self._send_part(self._sizes)
         self._buffer += rest
         return len(view)
 
-    def _send_part(self) -> None:
+    def _send_part(self, sizes: Iterator[int]) -> None:
         if self._uploader is None:
             self._uploader = PartUploader(self._target, self._options, self._cut.concurrency, Progress(None, None))
-        self._uploader.add(BytesBody(self._buffer))
-        self._size = next(self._sizes)
-        self._buffer = bytearray()
+        # Of the first buffer something may be left, where parts must be smaller than was thought.
+        full, self._buffer = self._buffer, self._buffer[self._size :]
+        self._uploader.add(BytesBody(memoryview(full)[: self._size]))
+        self._size = next(sizes)
 
     def abort(self) -> None:
         """Give it up: nothing is stored, what was stored before stays."""

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from cloudbridge_store.config import ConfigKey, Settings
-from cloudbridge_store.drivers.capabilities import Capabilities
+from cloudbridge_store.drivers.capabilities import Capabilities, UploadLimits
 from cloudbridge_store.drivers.values import (
     CONTENT_HEADERS,
     PUT_PLAIN,
@@ -89,6 +89,7 @@ __all__ = [
     "Stored",
     "TiB",
     "UploadInfo",
+    "UploadLimits",
     "Usage",
     "VersionInfo",
 ]
@@ -261,6 +262,14 @@ class Driver(ABC):
     def sign_form(self, bucket: str, key: str, seconds: int, options: FormOptions) -> SignedForm:
         """Sign a form that stores one object for ``seconds`` from now, under exactly these terms."""
         raise self._unsupported()
+
+    def upload_limits(self) -> UploadLimits:
+        """Return how an upload can be cut, where the service tells; by default as the capabilities have it.
+
+        Called at most once, and before what is large only: the first upload that may not fit in one request.
+        """
+        able = self.capabilities
+        return UploadLimits(able.min_part, able.max_part, able.max_parts, able.max_put)
 
     def start_upload(self, bucket: str, key: str, options: PutOptions) -> str:
         """Start a multipart upload and return its id. Conditions are checked by :meth:`finish_upload`."""

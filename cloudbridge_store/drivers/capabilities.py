@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from cloudbridge_store.drivers.values import CONTENT_HEADERS, GiB, KiB, Method, MiB, RuleKind
+
+
+class UploadLimits(NamedTuple):
+    """How an upload can be cut, in bytes and parts: fields of :class:`Capabilities`, as one service has them set."""
+
+    min_part: int
+    """Least size of every part but the last."""
+    max_part: int
+    max_parts: int
+    max_put: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,7 @@ class Capabilities:
     """Digests held for every object that was put in one request: ``md5``, ``crc32``, ``crc32c``, ``sha256``..."""
     max_page: int = 1000
     max_put: int = 5 * GiB
+    """This, and what parts may be, are the documented values; :meth:`Driver.upload_limits` has those that hold."""
     min_part: int = 5 * MiB
     """Least size of every part but the last."""
     max_part: int = 5 * GiB
@@ -91,3 +103,6 @@ class Capabilities:
     max_tags: int = 10
     multipart_threshold: int = 100 * MiB
     """Size from which parts are worth their requests here; used where the user does not say."""
+    hints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What to do about something that is lacking, where something can be done: by the name of a field above, or of what
+    is not in one, such as ``if_none_match``."""

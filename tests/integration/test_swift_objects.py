@@ -420,3 +420,19 @@ def test_a_gibibyte_goes_up_and_down_in_little_memory(harness, bucket, tmp_path)
     assert len(segments(bucket)) == size // (64 * MiB)
     bucket.objects.create("key").delete()
     assert segments(bucket) == []
+
+
+def test_the_services_own_limits_hold(provider, bucket):
+    limits = provider.session.upload_limits()
+    assert (limits.min_part, limits.max_parts) == (1, 1200)
+    assert limits.max_part == limits.max_put > 5 * 2**30
+    # Parts of less than is documented.
+    obj = bucket.objects.create("small").upload(b"12345", TransferConfig(threshold=1, part_size=2))
+    assert len(segments(bucket)) == 3
+    assert obj.content() == b"12345"
+    with pytest.raises(errors.InvalidValueException, match="1200"):
+        obj.create_multipart_upload().upload_part(1201, b"1")
+    assert obj.create_multipart_upload().upload_part(1200, b"1").size == 1
+    for upload in bucket.list_uploads():
+        upload.abort()
+    obj.delete()

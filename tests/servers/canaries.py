@@ -215,6 +215,7 @@ def calls(driver, bucket, key, upload="no-such-upload", parts=()):
         "set_rules": (bucket, "cors", []),
         "get_account_rules": ("cors",),
         "set_account_rules": ("cors", []),
+        "upload_limits": (),
         "start_upload": (bucket, key, put),
         "list_uploads": (bucket,),
         "upload_part": (bucket, key, upload, 1, body, put),

@@ -34,6 +34,8 @@ SETTINGS = {
     "s3api": "location = us-east-1\nauth_pipeline_check = false",
     "tempauth": f"token_life = 86400\nuser_{USER.replace(':', '_')} = {PASSWORD} .admin\n"
     f"user_{OTHER_USER.replace(':', '_')} = {OTHER_PASSWORD} .admin",
+    # More than is documented, so that it is seen who asks.
+    "slo": "max_manifest_segments = 1200",
     "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true",
 }
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cloudbridge_store import errors
 from cloudbridge_store.core import checks, content_types
 from cloudbridge_store.core.checks import PutKeywords
-from cloudbridge_store.drivers.base import CONTENT_HEADERS, PutOptions
+from cloudbridge_store.drivers.base import CONTENT_HEADERS, Encryption, PutOptions
 
 GOOD_BUCKETS = ["abc", "a-b", "a1b2", "a" * 63, "my-bucket"]
 BAD_BUCKETS = [
@@ -120,6 +120,33 @@ def test_options_that_the_service_lacks_are_all_named(faulty):
     for what in ("cache_control", "metadata", "tags", "if_match", "HOT (there are: COLD)"):
         assert what in str(caught.value)
     assert options(provider, metadata={}, tags=None, storage_class="COLD").storage_class == "COLD"
+
+
+def test_a_refusal_says_what_can_be_done(faulty):
+    from dataclasses import replace
+
+    provider = faulty()
+    bucket = provider.storage.buckets.create("a-bucket")
+    obj = bucket.objects.create("a")
+    hints = {name: f"do {name}" for name in ("if_match", "tags", "sign", "rules", "versions", "kms", "account_rules")}
+    lacking = {"conditional_put": frozenset(), "tags": False, "sign": frozenset()}
+    provider.driver.capabilities = replace(provider.capabilities, hints=hints, **lacking)
+    calls = {
+        "do if_match": lambda: obj.upload(b"", if_match="e"),
+        "do tags. do if_match": lambda: obj.upload(b"", if_match="e", tags={"a": "b"}),
+        "do tags": obj.get_tags,
+        "do sign": lambda: obj.generate_url(60),
+        "do rules": lambda: bucket.get_rules("cors"),
+        "do account_rules": lambda: provider.storage.get_rules("cors"),
+        "do versions": lambda: list(obj.versions()),
+        "do kms": lambda: obj.upload(b"", encryption=Encryption.kms("key")),
+        "": lambda: obj.upload(b"", if_none_match="*"),
+    }
+    for hint, call in calls.items():
+        with pytest.raises(errors.UnsupportedOperationError) as caught:
+            call()
+        assert caught.value.hint == hint
+        assert str(caught.value).endswith(hint)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,49 @@ def _part_sizes(preset: S3Preset) -> dict[str, Any]:
     }
 
 
+_NOBODY = "Give credentials, and leave aws_anonymous out"
+_FLAGS: Mapping[str, str] = {
+    "copy": "copy",
+    "tags": "tagging",
+    "versions": "versioning",
+    "switch_versions": "versioning",
+    "public_access": "acl",
+    "sign_form": "post_policy",
+    "conditional_multipart": "conditional_multipart",
+    "conditional_copy": "conditional_multipart",
+}
+"""The flags of a preset by the capabilities that they are for."""
+_SETS: Mapping[str, tuple[str, ...]] = {
+    "conditional_put": ("if_match", "if_none_match"),
+    "encryption": ("customer", "kms", "service"),
+    "rules": ("cors", "lifecycle"),
+}
+"""Flags that are sets, and what can be in them."""
+
+
+def _hints(preset: S3Preset, *, anonymous: bool) -> dict[str, str]:
+    """Return what to do about what a preset lacks: its service may have it by now, and a flag says so."""
+    hints: dict[str, str] = {}
+    if preset.name != "aws":
+        for name, flag in _FLAGS.items():
+            if getattr(preset, flag) is False:
+                hints[name] = _told(flag, "true")
+        if preset.max_parts == 1:
+            hints["multipart"] = _told("max_parts", "10000")
+        for flag, members in _SETS.items():
+            there = getattr(preset, flag)
+            hints |= {each: _told(flag, ",".join(sorted({*there, each}))) for each in members if each not in there}
+    if anonymous:
+        hints |= dict.fromkeys(("sign", "sign_form", "versions", "switch_versions"), _NOBODY)
+    return hints
+
+
+def _told(flag: str, value: str) -> str:
+    if flag.startswith("conditional"):
+        return f"If this service certainly keeps it, set s3_{flag}={value}: one that does not would overwrite objects"
+    return f"If this service has it all the same, set s3_{flag}={value}"
+
+
 def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Capabilities:
     """Return what a service can do."""
     return Capabilities(
@@ -117,4 +160,5 @@ def capabilities_of(preset: S3Preset, *, anonymous: bool, locations: bool) -> Ca
         literal_keys=True,
         **_part_sizes(preset),
         max_metadata_bytes=preset.max_metadata_bytes,
+        hints=_hints(preset, anonymous=anonymous),
     )

@@ -87,6 +87,7 @@ def _sharing(service: Service) -> dict[str, Any]:
     # A signature cannot sign, nor change who may read a container; that of an account may change its properties.
     signs, of_account = service.identity.kind in ("key", "token"), service.identity.of_account
     return {
+        "hints": _hints(service),
         # What permits HEAD permits GET.
         "sign": frozenset({"GET", "PUT", "DELETE"}) if signs else frozenset(),
         "sign_content_type": False,
@@ -95,6 +96,21 @@ def _sharing(service: Service) -> dict[str, Any]:
         "account_rules": frozenset({"cors"}) if of_account else frozenset(),
         "website": service.website is not None and of_account,
     }
+
+
+def _hints(service: Service) -> dict[str, str]:
+    identity, hints = service.identity, {}
+    if identity.kind in ("key", "token"):
+        hints["HEAD"] = "Who may ask for an object's headers may read it too: sign GET"
+    else:
+        hints["sign"] = hints["public_access"] = "Give the account's key, or credentials of Entra ID"
+    if identity.of_account:
+        hints["rules"] = "They are the account's: set_rules() of provider.storage"
+        if service.website is None:
+            hints["website"] = "Set azure_website_url to the address of the account's website, which the portal shows"
+    if not service.secure:
+        hints["customer"] = "A key is sent by https only: give an address of https"
+    return hints
 
 
 def _encryption(service: Service) -> frozenset[Literal["service", "kms", "customer"]]:

@@ -140,8 +140,12 @@ _ABLE = Capabilities(
 """The limits are those of the service's page "Quotas and limits"."""
 
 
+_NOBODY = "Give credentials, such as gcp_service_creds_file, and leave gcp_anonymous out"
+
+
 def capabilities_of(*, anonymous: bool) -> Capabilities:
     """Return what can be done: without credentials nothing is signed, and versions are not for everybody."""
-    return (
-        replace(_ABLE, sign=frozenset(), sign_form=False, versions=False, switch_versions=False) if anonymous else _ABLE
-    )
+    if not anonymous:
+        return _ABLE
+    hints = dict.fromkeys(("sign", "sign_form", "versions", "switch_versions"), _NOBODY)
+    return replace(_ABLE, sign=frozenset(), sign_form=False, versions=False, switch_versions=False, hints=hints)

@@ -27,6 +27,7 @@ from cloudbridge_store.drivers.base import (
     SignOptions,
     Stored,
     UploadInfo,
+    UploadLimits,
     Usage,
     VersionInfo,
 )
@@ -53,7 +54,7 @@ from cloudbridge_store.drivers.openstack.translate import (
     quoted,
     stored,
 )
-from cloudbridge_store.drivers.openstack.uploads import Uploads
+from cloudbridge_store.drivers.openstack.uploads import Uploads, upload_limits
 from cloudbridge_store.drivers.streams import BodyStream
 from cloudbridge_store.errors import (
     BucketNotFoundError,
@@ -252,6 +253,9 @@ class OpenStackDriver(Driver):
         return copying.copy_url(self._service, self._segments, url, Place(bucket, key), options)
 
     # Multipart uploads
+
+    def upload_limits(self) -> UploadLimits:
+        return upload_limits(self._service)
 
     def start_upload(self, bucket: str, key: str, options: PutOptions) -> str:
         return self._uploads.start(bucket, key)

@@ -44,7 +44,9 @@ NOT_SWIFT = (
 _REFUSED = "The token is not accepted: check os_auth_token, or give a user, so that expired tokens are replaced"
 _TLS = "The server's certificate was not accepted: set ca_bundle, or check the address"
 _NO_TLS = "The server does not speak TLS there: check the port, or whether it is an http address"
-_QUOTA = "Delete something, or have the quota raised; if it is the object or a part that is too large: make it smaller"
+_QUOTA = (
+    "Delete something, or have the quota raised; if the object is too large for one request: lower multipart_threshold"
+)
 _TAG = re.compile("<[^>]*>")
 _LONGEST_REASON = 300
 

@@ -22,6 +22,8 @@ _SMALL = 2**20
 """Bytes of an answer that is no object's content nor a listing: all that is read of an error."""
 
 
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, 498)
+"""Statuses of a service that was asked too often."""
 CONTAINER = re.compile(r"(?!\.\.?$)[^/\0]{1,256}")
 
 
@@ -169,7 +171,8 @@ class Service:
         for path in dict.fromkeys((f"{before}/info", "/info")):
             response = self._transport.send("GET", f"{url.scheme}://{url.netloc}{path}", {}, None)
             body = response.read(_SMALL)
-            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # Kept for good is only what is no mood of the moment.
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _LATER:
                 raise AnswerError("GET", None, None, response.status, response.headers, body)
             try:
                 found = json.loads(body) if response.status == HTTPStatus.OK else None

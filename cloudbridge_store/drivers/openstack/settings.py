@@ -145,6 +145,8 @@ MIN_SEGMENT = MiB
 """Least size of every segment but the last: 1 byte by now, but this with older releases, and on Cloud Files."""
 MAX_SEGMENTS = 1000
 """Segments in one object, unless ``/info`` says another number."""
+MAX_FILE = 5 * GiB
+"""Bytes in one request, likewise."""
 
 
 _CAPABILITIES = Capabilities(
@@ -170,12 +172,18 @@ _CAPABILITIES = Capabilities(
     locations=True,
     checksums=frozenset({"md5"}),
     max_page=10_000,
-    max_put=5 * GiB,
+    max_put=MAX_FILE,
     min_part=MIN_SEGMENT,
-    max_part=5 * GiB,
+    max_part=MAX_FILE,
     max_parts=MAX_SEGMENTS,
     max_key_bytes=1024,
     max_metadata_bytes=2048,
+)
+
+
+_WEAK = (
+    "os_weak_conditions=True permits it, for what has been there for a while; it is no lock: of several that create the "
+    "object at the same moment, all may succeed"
 )
 
 
@@ -184,8 +192,14 @@ def capabilities_of(preset: SwiftPreset, *, weak_conditions: bool) -> Capabiliti
 
     :param weak_conditions: promise ``if_none_match``, as weak as Swift's is.
     """
+    hints = {}
+    if preset.put_conditions and not weak_conditions:
+        hints["if_none_match"] = _WEAK
+    if preset.cdn:
+        hints["public_access"] = "Of Cloud Files everybody reads by its CDN: enable_cdn() of the bucket"
     return replace(
         _CAPABILITIES,
+        hints=hints,
         conditional_put=frozenset({"if_none_match"}) if weak_conditions and preset.put_conditions else frozenset(),
         content_headers=CONTENT_HEADERS if preset.all_headers else CONTENT_HEADERS & _OLD_HEADERS,
         copy_url=preset.account_copy,

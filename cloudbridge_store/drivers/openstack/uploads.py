@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from cloudbridge_store.drivers.base import Body, Page, Part, PutOptions, Stored, UploadInfo
+from cloudbridge_store.drivers.base import Body, KiB, MiB, Page, Part, PutOptions, Stored, UploadInfo, UploadLimits
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
 from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
 from cloudbridge_store.drivers.openstack.service import Answer, Service
-from cloudbridge_store.drivers.openstack.settings import MIN_SEGMENT
+from cloudbridge_store.drivers.openstack.settings import MAX_FILE, MAX_SEGMENTS, MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
     describing,
     etag_of,
@@ -42,6 +42,10 @@ from cloudbridge_store.errors import (
 _ID = re.compile("[0-9a-f]{32}")
 _MANY = 100
 """Segments from which on a manifest takes the service long, so that it is asked for a sign of life meanwhile."""
+_MANIFEST = 8 * MiB
+"""Bytes in a manifest, unless ``/info`` says another number."""
+_ENTRY = KiB
+"""Most bytes that a segment takes in a manifest: a container's name of 256 bytes, spelt out, and what is around it."""
 _MOST_ALIVE = 10_000
 _DOUBT = 300.0
 """Seconds that a service may work on a manifest whose sender has gone."""
@@ -55,6 +59,16 @@ class Doubt(NamedTuple):
     """When it is out of the question that it still will be, on the monotonic clock."""
     left: Sequence[Segment]
     """What the object, once it is made, leaves behind."""
+
+
+def upload_limits(service: Service) -> UploadLimits:
+    """Return what ``/info`` permits, and of what it does not tell, the documented defaults."""
+    least = service.limit("slo", "min_segment_size", MIN_SEGMENT)
+    # A segment is an object like others, and must fit in one request.
+    largest = max(service.limit("swift", "max_file_size", MAX_FILE), least)
+    room = service.limit("slo", "max_manifest_size", _MANIFEST) // _ENTRY
+    most = min(service.limit("slo", "max_manifest_segments", MAX_SEGMENTS), room)
+    return UploadLimits(least, largest, max(most, 1), largest)
 
 
 class Uploads:
@@ -173,7 +187,8 @@ class Uploads:
         """Make the object, then remove what is left of the upload, and of an object that was there."""
         self.require(bucket, key, upload_id)
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
-        _check_parts(held, parts)
+        least = upload_limits(self._service).min_part if len(parts) > 1 else 0
+        _check_parts(held, parts, least)
         before = self._segments.of(bucket, key)
         place = beside(bucket)
         # A segment without content is refused, and adds none.
@@ -257,9 +272,9 @@ class Uploads:
         return self._service.send("GET", beside(bucket), mark).body.decode()
 
 
-def _check_parts(held: Mapping[int, tuple[str, int]], parts: Sequence[Part]) -> None:
+def _check_parts(held: Mapping[int, tuple[str, int]], parts: Sequence[Part], least: int) -> None:
     for part in parts:
-        if part.size < MIN_SEGMENT and part is not parts[-1]:
+        if part.size < least and part is not parts[-1]:
             raise InvalidRequestError(f"part {part.number} of {part.size} bytes is too small and not the last")
         # A listing may be late. The service looks at each segment itself.
         if part.number in held and held[part.number] != (part.etag, part.size):

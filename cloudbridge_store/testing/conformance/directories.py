@@ -193,8 +193,8 @@ class DirectorySuite(StoreFixtures):
         assert told[-1] == size
 
     def test_small_parts(self, bucket: Bucket, source: Path, target: Path) -> None:
-        able = bucket.provider.capabilities
-        config = TransferConfig(threshold=max(able.min_part, 10_000), part_size=max(able.min_part, 10_000))
+        size = max(bucket.provider.session.upload_limits().min_part, 10_000)
+        config = TransferConfig(threshold=size, part_size=size)
         assert bucket.upload_directory(source, config=config, max_workers=2).ok is True
         assert bucket.download_directory(target, config=config, max_workers=2).ok is True
         assert _read_tree(target) == _FILES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from dataclasses import fields
 
 import pytest
 
@@ -29,6 +30,9 @@ from cloudbridge_store.provider import CloudProvider
 from cloudbridge_store.testing.fixtures import StoreFixtures, has, lacks, needs, noise
 from cloudbridge_store.testing.keys import WEIRD_KEYS
 
+_MEMBERS = CONTENT_HEADERS | {"if_match", "if_none_match", "service", "kms", "customer", "cors", "lifecycle"}
+_MEMBERS |= {"GET", "HEAD", "PUT", "DELETE"}
+"""What sets of the capabilities can hold, and hints be for."""
 _BEHIND_CAPABILITIES = {
     "batch_delete": ("delete_objects",),
     "copy": ("copy_object",),
@@ -83,6 +87,25 @@ class DriverSuite(StoreFixtures):
         assert able.list_uploads <= able.multipart
         assert able.sign_options <= {"content_type", "content_disposition"}
         assert able.sign_prefix <= bool(able.sign)
+
+    def test_hints_are_for_what_is_lacking(self, driver: Driver) -> None:
+        able = driver.capabilities
+        known = {each.name for each in fields(able)}
+        for name, hint in able.hints.items():
+            assert hint
+            assert name in known | _MEMBERS
+            if name in known:
+                assert not getattr(able, name), f"{name} is there"
+            else:
+                offered = (able.conditional_put, able.encryption, able.sign, able.rules, able.content_headers)
+                assert not any(name in each for each in offered), f"{name} is there"
+
+    @needs("multipart")
+    def test_upload_limits_make_sense(self, provider: CloudProvider) -> None:
+        limits = provider.session.upload_limits()
+        assert 1 <= limits.min_part <= limits.max_part
+        assert min(limits.max_parts, limits.max_put) >= 1
+        assert provider.session.upload_limits() == limits
 
     def test_driver_describes_itself(self, provider: CloudProvider, driver: Driver) -> None:
         assert driver.name

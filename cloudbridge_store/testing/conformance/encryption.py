@@ -56,7 +56,7 @@ class EncryptionSuite(StoreFixtures):
     @needs("encryption", "customer")
     @needs("multipart")
     def test_parts_with_the_customers_key(self, bucket: Bucket, provider: CloudProvider, tmp_path: Path) -> None:
-        part = provider.capabilities.min_part
+        part = provider.session.upload_limits().min_part
         content = noise(2 * part + 17)
         config = TransferConfig(threshold=part, part_size=part, max_concurrency=2)
         obj = bucket.objects.create("a", encryption=_OWN).upload(content, config)

@@ -176,7 +176,7 @@ class FileSuite(StoreFixtures):
 
     @needs("multipart")
     def test_writing_in_parts(self, harness: ProviderHarness, provider: CloudProvider, bucket: Bucket) -> None:
-        size = max(provider.capabilities.min_part, 10_000)
+        size = max(provider.session.upload_limits().min_part, 10_000)
         content = noise(2 * size + 100, seed=3)
         with harness.make_provider(multipart_part_size=size, multipart_max_concurrency=2) as other:
             obj = other.storage.buckets.get(bucket.name).objects.create("a")  # type: ignore[union-attr]

@@ -32,7 +32,7 @@ class MultipartSuite(StoreFixtures):
     @pytest.fixture
     def piece(self, provider: CloudProvider) -> bytes:
         """Content for a part that is not the last: not much more than the service asks for."""
-        return noise(max(provider.capabilities.min_part, 1000), seed=4)
+        return noise(max(provider.session.upload_limits().min_part, 1000), seed=4)
 
     @pytest.fixture
     def upload(self, bucket: Bucket) -> MultipartUpload:
@@ -103,7 +103,7 @@ class MultipartSuite(StoreFixtures):
     @needs("multipart")
     def test_part_that_is_too_small(self, provider: CloudProvider, upload: MultipartUpload) -> None:
         parts = [upload.upload_part(1, b"1"), upload.upload_part(2, b"2")]
-        if provider.capabilities.min_part > 1:
+        if provider.session.upload_limits().min_part > 1:
             with pytest.raises(InvalidRequestError):
                 upload.complete(parts)
             assert upload.bucket.objects.get(upload.object_name) is None
@@ -127,7 +127,7 @@ class MultipartSuite(StoreFixtures):
 
     @needs("multipart")
     def test_part_number_beyond_the_last(self, provider: CloudProvider, upload: MultipartUpload) -> None:
-        most = provider.capabilities.max_parts
+        most = provider.session.upload_limits().max_parts
         with pytest.raises(InvalidValueException):
             upload.upload_part(most + 1, b"1")
         assert upload.complete([upload.upload_part(most, b"1")]).content() == b"1"

@@ -279,7 +279,7 @@ class UploadSuite(StoreFixtures):
     def test_large_upload_is_cut_and_put_together(
         self, provider: CloudProvider, bucket: Bucket, tmp_path: Path, kind: str
     ) -> None:
-        size = max(provider.capabilities.min_part, 10_000)
+        size = max(provider.session.upload_limits().min_part, 10_000)
         content = noise(size + 1000, seed=1)
         config = TransferConfig(threshold=size, part_size=size, max_concurrency=2)
         obj = bucket.objects.create("a.txt")
@@ -293,7 +293,7 @@ class UploadSuite(StoreFixtures):
 
     @needs("multipart")
     def test_broken_large_upload_leaves_nothing(self, provider: CloudProvider, bucket: Bucket) -> None:
-        size = max(provider.capabilities.min_part, 10_000)
+        size = max(provider.session.upload_limits().min_part, 10_000)
         obj = bucket.objects.create("a").upload(b"old")
 
         def broken() -> Iterator[bytes]:
@@ -309,11 +309,12 @@ class UploadSuite(StoreFixtures):
 
     @needs("multipart")
     def test_part_size_that_the_service_refuses(self, provider: CloudProvider, bucket: Bucket) -> None:
-        wrong = provider.capabilities.max_part + 1
+        limits = provider.session.upload_limits()
+        wrong = limits.max_part + 1
         config = TransferConfig(threshold=1, part_size=wrong)
         with pytest.raises(InvalidValueException):
             bucket.objects.create("a").upload(_CONTENT, config)
-        if provider.capabilities.min_part > 1:
+        if limits.min_part > 1:
             with pytest.raises(InvalidValueException):
                 bucket.objects.create("a").upload(_CONTENT, TransferConfig(threshold=1, part_size=1))
         assert bucket.objects.list() == []

@@ -1,5 +1,6 @@
 """What services do otherwise than AWS, each fault as it was met, from written answers."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,10 @@ pytest.importorskip("botocore")
 from cloudbridge_store.drivers.aws import uploads
 from cloudbridge_store.drivers.aws.credentials import _loader
 from cloudbridge_store.drivers.aws.listing import list_uploads
+from cloudbridge_store.drivers.aws.settings import capabilities_of
 from cloudbridge_store.drivers.aws.translate import parse_time
 from cloudbridge_store.drivers.base import Part, PutOptions
-from cloudbridge_store.drivers.presets import find
+from cloudbridge_store.drivers.presets import S3_PRESETS, find, with_overrides
 from cloudbridge_store.errors import ProviderInternalException, UnsupportedOperationError, UploadNotFoundError
 
 DIGEST = "d41d8cd98f00b204e9800998ecf8427e"
@@ -68,6 +70,28 @@ def test_conditions_of_uploads_in_parts_are_promised_where_they_are_kept(make):
     assert not make(s3_preset="ceph", s3_endpoint_url=url).capabilities.conditional_multipart
     changed = make(s3_preset="ceph", s3_endpoint_url=url, s3_conditional_multipart=True)
     assert changed.capabilities.conditional_multipart
+
+
+def test_what_a_service_may_have_by_now_names_the_flag_that_says_so(make):
+    """Whoever does as the hint says has what was lacking."""
+    url = {"s3_endpoint_url": "https://s3.example.org"}
+    for preset in S3_PRESETS.values():
+        able = capabilities_of(preset, anonymous=False, locations=False)
+        for name, hint in able.hints.items():
+            flag, value = re.search(r"set s3_(\w+)=([\w,]+)", hint).groups()
+            kind = type(getattr(preset, flag))
+            given = {bool: value == "true", int: value}.get(kind, value)
+            changed = with_overrides(preset, {f"s3_{flag}": given})
+            after = capabilities_of(changed, anonymous=False, locations=False)
+            assert name not in after.hints
+            sets = (after.conditional_put, after.encryption, after.rules)
+            assert getattr(after, name, False) is True or any(name in each for each in sets)
+    lacking = make(s3_preset="other", **url).capabilities
+    assert "s3_conditional_put=if_none_match:" in lacking.hints["if_none_match"]
+    assert make().capabilities.hints == {}
+    hints = make(aws_anonymous=True).capabilities.hints
+    assert hints.keys() == {"sign", "sign_form", "versions", "switch_versions"}
+    assert all("aws_anonymous" in hint for hint in hints.values())
 
 
 def test_clients_share_what_botocore_knows(make):

@@ -73,6 +73,30 @@ def test_what_belongs_to_the_account_is_not_promised_to_who_has_one_bucket(confi
     given = {"azure_storage_account": "account1", "azure_website_url": "https://web.example", **config}
     able = CloudProviderFactory().create_provider("azure", given).capabilities
     assert (able.website, bool(able.account_rules)) == (account, account)
+    assert ("rules" in able.hints) == account
+    assert "website" not in able.hints
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"azure_storage_key": KEY}, {"HEAD": "sign GET", "rules": "set_rules", "website": "azure_website_url"}),
+        ({"azure_anonymous": True}, {"sign": "account's key", "public_access": "account's key"}),
+        (
+            {"azure_anonymous": True, "azure_endpoint_url": "http://127.0.0.1:9/account1", "allow_http": True},
+            {"sign": "Entra ID", "public_access": "Entra ID", "customer": "https"},
+        ),
+    ],
+)
+def test_what_can_be_done_about_what_is_lacking(config, expected):
+    hints = (
+        CloudProviderFactory()
+        .create_provider("azure", {"azure_storage_account": "account1", **config})
+        .capabilities.hints
+    )
+    assert hints.keys() == expected.keys()
+    for name, words in expected.items():
+        assert words in hints[name]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ def test_what_is_wrong_with_credentials_is_said_in_words(connect):
 def test_what_anonymous_requests_cannot(connect):
     able = connect(gcp_anonymous=True).capabilities
     assert (able.sign, able.sign_form, able.versions, able.switch_versions) == (frozenset(), False, False, False)
+    assert able.hints.keys() == {"sign", "sign_form", "versions", "switch_versions"}
+    assert all("gcp_anonymous" in hint for hint in able.hints.values())
+    assert connect(gcp_access_token="t").capabilities.hints == {}
 
 
 @pytest.mark.parametrize("url", ["http://storage.example.org", "ftp://a", "https://", "https://a?b", "https://u:p@a"])
