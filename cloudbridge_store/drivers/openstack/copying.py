@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from cloudbridge_store.drivers.base import READ_ALL, GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.openstack.addresses import Place, account_url, place_of
+from cloudbridge_store.drivers.openstack.dynamic import size_of
 from cloudbridge_store.drivers.openstack.errors import AnswerError, classify, reworded
 from cloudbridge_store.drivers.openstack.segments import SEGMENTS, Segment, Segments, beside
 from cloudbridge_store.drivers.openstack.service import Answer, Service
@@ -188,7 +189,10 @@ def _copy(
     options: PutOptions | None,
     asked: ReadOptions,
 ) -> Stored:
-    info = object_info(source.key, found.headers, int(found.header("Content-Length")))
+    info = object_info(source.key, found.headers, size_of(service, found, account_url(service, source.account)))
+    if str(info.size) != found.headers.get("content-length"):
+        reason = "Swift copies no dynamic large object of more segments than a page of a listing has"
+        raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
     if asked.if_match not in (None, info.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=source.bucket, key=source.key)
     to = (target.bucket, target.key)
