@@ -180,6 +180,14 @@ def _look(service: Service, source: Place, asked: ReadOptions) -> Answer:
     return service.send("HEAD", source.bucket, source.key, query=query, url=account_url(service, source.account))
 
 
+def _describe(service: Service, source: Place, found: Answer) -> ObjectInfo:
+    info = object_info(source.key, found.headers, size_of(service, found, account_url(service, source.account)))
+    if str(info.size) != found.headers.get("content-length"):
+        reason = "Swift copies no dynamic large object of more segments than a page of a listing has"
+        raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
+    return info
+
+
 def _copy(
     service: Service,
     segments: Segments,
@@ -189,10 +197,7 @@ def _copy(
     options: PutOptions | None,
     asked: ReadOptions,
 ) -> Stored:
-    info = object_info(source.key, found.headers, size_of(service, found, account_url(service, source.account)))
-    if str(info.size) != found.headers.get("content-length"):
-        reason = "Swift copies no dynamic large object of more segments than a page of a listing has"
-        raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
+    info = _describe(service, source, found)
     if asked.if_match not in (None, info.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=source.bucket, key=source.key)
     to = (target.bucket, target.key)
