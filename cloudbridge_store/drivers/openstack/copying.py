@@ -213,7 +213,7 @@ def _copy(
         if error.status == HTTPStatus.PRECONDITION_FAILED:
             changed = "the source changed while it was being copied"
             raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
-        if source.account is not None and error.status == HTTPStatus.CONFLICT:
+        if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
             # So Swift answers where it may read a manifest for us, and not what that names.
             unread = "the source's account does not let us read its segments"
             raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error
