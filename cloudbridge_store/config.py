@@ -191,6 +191,8 @@ class Settings:
     journal: Path | None = None
     """``None`` stands for a directory in the user's state directory, and the path ``none`` for no journal."""
     on_event: Callable[[Any], None] | None = None
+    chosen: frozenset[str] = frozenset()
+    """Names of the keys that somebody gave a value; those of the others are defaults."""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
@@ -215,7 +217,9 @@ class Settings:
         if not isinstance(retry, RetryConfig):
             message = f"config key retry must be a RetryConfig, not {retry!r}"
             raise InvalidConfigurationException(message)
-        return cls(**{**{name: values[name] for name in own}, "transfer": transfer, "retry": retry})
+        chosen = frozenset(getattr(values, "origins", ()))
+        found = {name: values[name] for name in own}
+        return cls(**{**found, "transfer": transfer, "retry": retry, "chosen": chosen})
 
 
 _POSITIVE = (

@@ -63,8 +63,8 @@ def serve():
     """Start servers that answer from a script: a function of a request."""
     scripts = []
 
-    def start(answer):
-        scripts.append(Script(answer))
+    def start(answer, context=None):
+        scripts.append(Script(answer, context))
         return scripts[-1]
 
     yield start

@@ -15,6 +15,7 @@ from servers.process import Unavailable
 KINDS = {
     "moto": "servers.moto:MotoServer",
     "swift": "servers.swift:SwiftServer",
+    "swift-small": "servers.swift:SmallSwiftServer",
     "keystone": "servers.keystone:KeystoneServer",
     "rackspace": "servers.rackspace:RackspaceServer",
     "ceph": "servers.ceph:CephServer",

@@ -23,9 +23,12 @@ class Asked(NamedTuple):
 
 
 class Script:
-    """A server: ``answer(asked)`` returns a status, headers and a body for each request, or ``None`` to hang up."""
+    """A server: ``answer(asked)`` returns a status, headers and a body for each request, or ``None`` to hang up.
 
-    def __init__(self, answer):
+    :param context: of ``ssl``, where it speaks TLS.
+    """
+
+    def __init__(self, answer, context=None):
         self.answer = answer
         self.asked = []
         script = self
@@ -65,7 +68,9 @@ class Script:
                 pass  # clients that go away are part of what is tested
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if context is not None:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'' if context is None else 's'}://127.0.0.1:{self.server.server_port}"
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 

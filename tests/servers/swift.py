@@ -58,6 +58,15 @@ class SwiftServer(Server):
         return answers(self.port)
 
 
+class SmallSwiftServer(SwiftServer):
+    """One whose pages are short, so that a large object can have more segments than one of them."""
+
+    page = 4
+
+    def arguments(self):
+        return (*super().arguments(), f"container_listing_limit={self.page}")
+
+
 def find():
     """Return the Python of Swift's environment. :raises Unavailable: pip could not make it."""
     # Runs under several Pythons at once do not take it from each other.
@@ -162,8 +171,11 @@ def write_backend(directory, name, port):
     return path
 
 
-def prepare(directory):
-    """Write what all servers share, and make Swift read it."""
+def prepare(directory, constraints=()):
+    """Write what all servers share, and make Swift read it.
+
+    :param constraints: limits that are not the usual ones, as lines of the configuration.
+    """
     (directory / "devices" / "d1").mkdir(parents=True)
     (directory / "swift.conf").write_text(
         "[swift-hash]\nswift_hash_path_suffix = s\nswift_hash_path_prefix = p\n"
@@ -171,19 +183,22 @@ def prepare(directory):
             f"[storage-policy:{number}]\nname = {name}\ndefault = {'no' if number else 'yes'}\n"
             for number, name in enumerate(POLICIES)
         )
+        + "\n".join(("[swift-constraints]", *constraints, ""))
     )
-    from swift.common import constraints, storage_policy, utils
+    from swift.common import constraints as limits
+    from swift.common import storage_policy, utils
 
     utils.set_swift_dir(str(directory))
     utils.validate_hash_conf()
-    constraints.reload_constraints()
+    limits.reload_constraints()
     storage_policy.reload_storage_policies()
 
 
-def serve(directory, *ports, users="s3api tempauth", settings=MappingProxyType({})):
+def serve(directory, *ports, users="s3api tempauth", settings=MappingProxyType({}), constraints=()):
     """Serve until the process is ended, the same at all ports.
 
     :param users: as :func:`write_proxy` takes them; ``settings`` likewise, beside those that all have.
+    :param constraints: as :func:`prepare` takes them.
     """
     import logging
 
@@ -192,7 +207,7 @@ def serve(directory, *ports, users="s3api tempauth", settings=MappingProxyType({
     from swift.common.http_protocol import SwiftHttpProtocol
     from swift.common.wsgi import loadapp
 
-    prepare(directory)
+    prepare(directory, constraints)
     quiet = logging.getLogger("servers.swift")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
@@ -219,4 +234,4 @@ if __name__ == "__main__":
     import eventlet
 
     eventlet.monkey_patch()
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]), constraints=sys.argv[3:])

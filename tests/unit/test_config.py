@@ -221,3 +221,11 @@ def test_values_know_how_near_their_sources_were(monkeypatch):
     values = resolve("p", {"first": "given"}, keys)
     assert values == {"first": "given", "second": "of the environment", "third": "default"}
     assert values.origins == {"first": 0, "second": 1}
+
+
+def test_settings_know_what_was_chosen(monkeypatch):
+    monkeypatch.setenv("CBS_READ_TIMEOUT", "30")
+    settings = CloudProviderFactory().create_provider("memory", {"verify_tls": True}).session.settings
+    assert (settings.verify_tls, settings.read_timeout, settings.allow_http) == (True, 30.0, False)
+    assert {"verify_tls", "read_timeout"} <= settings.chosen
+    assert not {"allow_http", "ca_bundle"} & settings.chosen

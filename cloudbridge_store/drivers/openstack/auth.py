@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
+from cloudbridge_store.drivers.openstack.trust import Trust, trust_of
 from cloudbridge_store.errors import InvalidConfigurationException, ProviderConnectionException
 from cloudbridge_store.redaction import Secret
 
@@ -51,6 +52,10 @@ class Login(ABC):
     def connection(self) -> Any:
         """Return an ``openstack.connection.Connection``."""
 
+    @abstractmethod
+    def trust(self) -> Trust:
+        """Return what TLS is begun with, to where the ticket leads. Asks nobody."""
+
     def endpoint(self, service_type: str) -> str | None:
         """Return the address of another service of the catalogue, such as a CDN; ``None`` where it has none."""
         return None
@@ -80,13 +85,17 @@ class GivenLogin(Login):
     def public_url(self) -> str:
         return self._ticket.url
 
+    def trust(self) -> Trust:
+        return trust_of(self._plan.settings)
+
     def connection(self) -> Any:
         from keystoneauth1.token_endpoint import Token
 
         from cloudbridge_store.drivers.openstack.sessions import make_connection, make_session
 
         plugin, config = Token(self._ticket.url, self._ticket.token), self._plan.config
-        return make_connection(make_session(self._plan, plugin), config["os_region_name"], config["os_interface"])
+        session = make_session(self._plan, plugin, self.trust())
+        return make_connection(session, config["os_region_name"], config["os_interface"])
 
 
 class KeystoneLogin(Login):
@@ -98,6 +107,7 @@ class KeystoneLogin(Login):
         self._ticket: Ticket | None = None
         self._session: Any = None
         self._cloud: Mapping[str, Any] = {}
+        self._trust = Trust(verify=True)
 
     def ticket(self) -> Ticket:
         found = self._ticket
@@ -124,8 +134,15 @@ class KeystoneLogin(Login):
             from cloudbridge_store.drivers.openstack.sessions import make_session
 
             plugin, self._cloud = make_plugin(self._plan)
-            self._session = make_session(self._plan, plugin)
+            self._trust = trust_of(self._plan.settings, self._cloud)
+            self._session = make_session(self._plan, plugin, self._trust)
         return self._session
+
+    def trust(self) -> Trust:
+        # Requests have a ticket, so that by then the cloud's entry was read, and is not looked at again.
+        with self._lock:
+            assert self.session is not None
+            return self._trust
 
     def _log_in(self) -> Ticket:
         from cloudbridge_store.drivers.openstack.plugins import AccountPlugin

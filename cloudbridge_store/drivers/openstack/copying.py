@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from cloudbridge_store.drivers.base import READ_ALL, GiB, MiB, ObjectInfo, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.openstack.addresses import Place, account_url, place_of
+from cloudbridge_store.drivers.openstack.dynamic import size_of
 from cloudbridge_store.drivers.openstack.errors import AnswerError, classify, reworded
 from cloudbridge_store.drivers.openstack.names import beside, part_of
 from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
@@ -206,6 +207,14 @@ def _look(service: Service, source: Place, asked: ReadOptions) -> Answer:
     return service.send("HEAD", source.bucket, source.key, query=query, url=account_url(service, source.account))
 
 
+def _describe(service: Service, source: Place, found: Answer) -> ObjectInfo:
+    info = object_info(source.key, found.headers, size_of(service, found, account_url(service, source.account)))
+    if str(info.size) != found.headers.get("content-length"):
+        reason = "Swift copies no dynamic large object of more segments than a page of a listing has"
+        raise UnsupportedOperationError(reason, hint="Download it, and upload it again")
+    return info
+
+
 def _copy(
     service: Service,
     segments: Segments,
@@ -215,7 +224,7 @@ def _copy(
     options: PutOptions | None,
     asked: ReadOptions,
 ) -> Stored:
-    info = object_info(source.key, found.headers, int(found.header("Content-Length")))
+    info = _describe(service, source, found)
     if asked.if_match not in (None, info.etag):
         raise PreconditionFailedError("the source has another ETag", bucket=source.bucket, key=source.key)
     to = (target.bucket, target.key)
@@ -231,7 +240,7 @@ def _copy(
         if error.status == HTTPStatus.PRECONDITION_FAILED:
             changed = "the source changed while it was being copied"
             raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
-        if source.account is not None and error.status == HTTPStatus.CONFLICT:
+        if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
             # So Swift answers where it may read a manifest for us, and not what that names.
             unread = "the source's account does not let us read its segments"
             raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error

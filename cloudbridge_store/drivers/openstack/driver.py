@@ -32,7 +32,7 @@ from cloudbridge_store.drivers.base import (
     VersionInfo,
 )
 from cloudbridge_store.drivers.http import sent_range
-from cloudbridge_store.drivers.openstack import copying, errors, listing, publishing, removal, usage, versions
+from cloudbridge_store.drivers.openstack import copying, dynamic, errors, listing, publishing, removal, usage, versions
 from cloudbridge_store.drivers.openstack.addresses import Place
 from cloudbridge_store.drivers.openstack.errors import AnswerError
 from cloudbridge_store.drivers.openstack.plan import Plan
@@ -141,10 +141,10 @@ class OpenStackDriver(Driver):
     def head_object(self, bucket: str, key: str, options: ReadOptions = READ_ALL) -> ObjectInfo:
         try:
             answer = self._service.send("HEAD", bucket, key, query=_version(options.version))
+            return object_info(key, answer.headers, dynamic.size_of(self._service, answer))
         except AnswerError as error:
             missing = self._which_is_missing(bucket, key, error)
             raise missing from missing.__cause__
-        return object_info(key, answer.headers, int(answer.header("Content-Length")))
 
     def _which_is_missing(self, bucket: str, key: str, error: AnswerError) -> Exception:
         """Ask what an answer does not say: whether the container is missing, or the object."""
@@ -172,6 +172,10 @@ class OpenStackDriver(Driver):
             raise InvalidRangeError("the range is empty", bucket=bucket, key=key)
         try:
             answer = self._get(bucket, key, options, ranged=options.ranged)
+            if dynamic.is_dynamic(answer.headers) and answer.stream is not None:
+                found = dynamic.open_dynamic(self._service, bucket, key, options, answer)
+                if found is not None:
+                    return found
         except AnswerError as error:
             missing = self._which_is_missing(bucket, key, error)
             raise missing from missing.__cause__

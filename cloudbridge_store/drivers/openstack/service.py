@@ -71,7 +71,7 @@ class Service:
         self.settings = plan.settings
         self.preset = plan.preset
         self.login = make_login(plan)
-        self._transport = Transport(plan.settings)
+        self._transport = Transport(plan.settings, self.login.trust)
         self._lock = threading.Lock()
         self._info: Mapping[str, Any] | None = None
 

@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 
 from cloudbridge_store.drivers.openstack.auth import interface_of
 from cloudbridge_store.drivers.openstack.plan import Plan
+from cloudbridge_store.drivers.openstack.trust import Trust
 
 
 class _Adapter(HTTPAdapter):
@@ -23,7 +24,7 @@ class _Adapter(HTTPAdapter):
         return super().send(request, *arguments, **{**named, "timeout": self._timeouts})
 
 
-def make_session(plan: Plan, plugin: Any) -> Session:
+def make_session(plan: Plan, plugin: Any, trust: Trust) -> Session:
     """Return a session that repeats nothing and follows nowhere."""
     settings = plan.settings
     http = requests.Session()
@@ -32,13 +33,11 @@ def make_session(plan: Plan, plugin: Any) -> Session:
     if settings.proxies is not None:
         http.trust_env = False
         http.proxies.update(settings.proxies)
-    verify: bool | str = settings.verify_tls
-    if settings.verify_tls and settings.ca_bundle is not None:
-        verify = str(settings.ca_bundle)
     return Session(
         auth=plugin,
         session=http,
-        verify=verify,
+        verify=trust.bundle or True if trust.verify else False,
+        cert=trust.certificate,
         redirect=False,
         connect_retries=0,
         user_agent=" ".join(part for part in ("cloudbridge-store", settings.user_agent) if part),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import logging
 import os
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote
@@ -19,6 +18,7 @@ from urllib3.exceptions import ProtocolError
 
 from cloudbridge_store.config import Settings, refuse_http
 from cloudbridge_store.drivers.base import Body
+from cloudbridge_store.drivers.openstack.trust import Trust
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import StoreError
 from cloudbridge_store.redaction import protect_loggers
@@ -30,7 +30,6 @@ _PATIENCE = 1.0
 """Seconds that they wait at most: not every server or proxy answers an expectation."""
 _MOST_DRAINED = 2**16
 _AS_IT_IS = {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
-_log = logging.getLogger("cloudbridge_store")
 
 
 class _Begun(http.client.HTTPResponse):
@@ -156,15 +155,18 @@ class Route(NamedTuple):
 
 
 class Transport:
-    """A pool of connections."""
+    """A pool of connections.
 
-    def __init__(self, settings: Settings) -> None:
+    :param trust: asked when the first of them is made, by when it is known where they lead.
+    """
+
+    def __init__(self, settings: Settings, trust: Callable[[], Trust]) -> None:
         for package in ("urllib3", "requests", "keystoneauth1", "openstack"):
             protect_loggers(package)
         self._settings = settings
         self._agent = " ".join(part for part in ("cloudbridge-store", settings.user_agent) if part)
         self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
-        self._options = _tls_options(settings)
+        self._trust = trust
         self._lock = threading.Lock()
         self._pools: dict[str | None, Any] = {}
         self._routes: dict[str, Route] = {}
@@ -224,7 +226,7 @@ class Transport:
         return None if urllib.request.proxy_bypass(name) else proxies.get(scheme) or proxies.get("all")
 
     def _make_pool(self, proxy: str | None) -> Any:
-        options = {"num_pools": 10, "maxsize": POOL_SIZE, "block": False, **self._options}
+        options = {"num_pools": 10, "maxsize": POOL_SIZE, "block": False, **_tls_options(self._trust())}
         if proxy is None:
             pool: Any = urllib3.PoolManager(**options)
         else:
@@ -255,15 +257,14 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{host}", f"{slash}{path}" or "/"
 
 
-def _tls_options(settings: Settings) -> dict[str, Any]:
-    if not settings.verify_tls:
-        _log.warning("certificates are not checked: whoever is in between can read and change everything")
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        return {"cert_reqs": "CERT_NONE"}
+def _tls_options(trust: Trust) -> dict[str, Any]:
+    own = dict(zip(("cert_file", "key_file"), trust.certificate or (), strict=False))
+    if not trust.verify:
+        return {"cert_reqs": "CERT_NONE", **own}
     import certifi
 
-    named = settings.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return {"cert_reqs": "CERT_REQUIRED", "ca_certs": str(named or certifi.where())}
+    named = trust.bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return {"cert_reqs": "CERT_REQUIRED", "ca_certs": str(named or certifi.where()), **own}
 
 
 def _pieces(stream: BinaryIO, size: int) -> Iterator[memoryview]:
