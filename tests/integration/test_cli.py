@@ -26,7 +26,7 @@ from cloudbridge_store.cli.filters import Filters, Rule
 from cloudbridge_store.cli.locations import Local, Remote, Standard, parse
 from cloudbridge_store.cli.progress import Meter, Stopped
 
-HELP_SECONDS = 0.15
+MOST_MODULES = 180
 COMMAND = (sys.executable, "-m", "cloudbridge_store.cli")
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -613,19 +613,18 @@ def test_verbose_logs_requests(work):
     assert "list_objects" not in succeed("ls", "cbs://work/bucket").stderr
 
 
-def test_help_is_quick():
-    # Processor time, as other processes of a test run take their share of the clock's.
-    measure = (
-        "import sys, time; begun = time.process_time(); from cloudbridge_store.cli import main\n"
+def test_help_needs_little():
+    # What takes the time: seconds say more of the machine that a test runs on.
+    listing = (
+        "import sys; had = {*sys.modules}; from cloudbridge_store.cli import main\n"
         "sys.argv[1:] = ['--help']\n"
         "try: main()\n"
-        "except SystemExit: print(time.process_time() - begun, *sys.modules, file=sys.stderr)"
+        "except SystemExit: print(*{*sys.modules} - had, file=sys.stderr)"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", measure], check=True, capture_output=True, text=True) for _ in range(5)
-    ]
-    assert not {"tqdm", "tenacity", "platformdirs", "urllib.request"} & set(runs[0].stderr.split())
-    assert min(float(each.stderr.split()[0]) for each in runs) < HELP_SECONDS
+    done = subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True)
+    loaded = set(done.stderr.split())
+    assert not {"tqdm", "tenacity", "platformdirs", "urllib.request"} & loaded
+    assert len(loaded) < MOST_MODULES
 
 
 def test_without_click_it_says_what_to_install():

@@ -314,9 +314,10 @@ def expiry(harness, path):
     return int(headers.get("X-Delete-At", 0))
 
 
-@pytest.mark.parametrize("at", [None, int(time.time()) + 5000])
-def test_segments_expire_behind_their_object(harness, bucket, monkeypatch, at):
+@pytest.mark.parametrize("after", [False, True])
+def test_segments_expire_behind_their_object(harness, bucket, monkeypatch, after):
     monkeypatch.setattr(copying, "LARGEST", MiB)
+    at = None if after else int(time.time()) + 5000
     extra = {"x-delete-at": at} if at else {"X-Delete-After": 4000}
     obj = bucket.objects.create("large").upload(LARGE, CUT, extra=extra)
     obj.copy_to(bucket, "copy")

@@ -87,14 +87,22 @@ class KeystoneServer(Server):
         return self.port, self.swift_port
 
     def is_ready(self):
-        # A port that is open is not enough: both take connections before they answer any.
-        return _serves(self.auth_url) and _serves(f"{self.url}/healthcheck")
+        # A port that is open is not enough: both take connections before they answer any, and the first login and the
+        # first token make them load most of what they are.
+        return _serves(f"{self.url}/healthcheck") and self._lets_in()
+
+    def _lets_in(self):
+        try:
+            token = Seed(self.auth_url).log_in(self.user, self.password, self.project)
+        except (Unavailable, OSError, http.client.HTTPException):
+            return False
+        return _serves(f"{self.url}/v1/KEY_{self.project_id}", {"X-Auth-Token": token})
 
 
-def _serves(url):
+def _serves(url, headers=None):
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=5) as answer:
+            return answer.status in (200, 204)
     except (OSError, http.client.HTTPException):
         return False
 
@@ -150,12 +158,7 @@ class Seed:
 
     def plant(self):
         """Make the users, each with a project, and the catalogue's entry of Swift."""
-        domain = {"id": "default"}
-        user = {"name": ADMIN, "domain": domain, "password": ADMIN_PASSWORD}
-        scope = {"project": {"name": ADMIN, "domain": domain}}
-        identity = {"methods": ["password"], "password": {"user": user}}
-        headers, _ = self._send("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
-        self._token = headers["X-Subject-Token"]
+        self._token = self.log_in(ADMIN, ADMIN_PASSWORD, ADMIN)
         roles = {each["name"]: each["id"] for each in self._send("GET", "/roles")[1]["roles"]}
         self._user(SERVICE, SERVICE_PASSWORD, "service", roles["admin"])
         for each in USERS:
@@ -164,6 +167,15 @@ class Seed:
         for kind in ("public", "internal", "admin"):
             url = f"{_STORAGE}/v1/KEY_%(project_id)s"
             self._create("endpoint", service_id=service, interface=kind, url=url, region_id=REGION)
+
+    def log_in(self, name, password, project):
+        """Return a token."""
+        domain = {"id": "default"}
+        user = {"name": name, "domain": domain, "password": password}
+        scope = {"project": {"name": project, "domain": domain}}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        headers, _ = self._send("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
+        return headers["X-Subject-Token"]
 
     def _user(self, name, password, project, role):
         where = self._create("project", name=project, domain_id="default")

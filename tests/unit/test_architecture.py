@@ -37,7 +37,7 @@ OPEN_TO_FRONT_ENDS = {"", "errors", "config", "results", "drivers.base"}
 FRONT_ENDS = ("cli", "sync", "integrations")
 
 LONGEST_FUNCTION, LONGEST_FILE = 30, 450
-IMPORT_SECONDS = 0.1
+MOST_MODULES = 120
 HEAVY = ("tenacity", "platformdirs", "click", "tqdm", "boto3", "azure", "google", "openstack", "fsspec", "pytest")
 STEPS = {"initialize", "invariant", "rule"}  # of a hypothesis state machine: tests, like those named so
 
@@ -170,11 +170,10 @@ def test_importing_brings_nothing_heavy():
     assert {name.partition(".")[0] for name in loaded} & set(HEAVY) == set()
 
 
-def test_importing_is_quick(tmp_path):
-    # With the bytecode that the first import leaves, and in CPU time: other tests run on the same processors.
-    kept = ("-X", f"pycache_prefix={tmp_path}")
-    measure = f"import time; begun = time.process_time(); import {PACKAGE}; print(time.process_time() - begun)"
-    assert min(float(run_python(measure, *kept)) for _ in range(5)) < IMPORT_SECONDS
+def test_importing_brings_little():
+    # What takes the time. Seconds are measured by tests/benchmarks, on a machine that does nothing else.
+    counted = run_python(f"import sys; had = {{*sys.modules}}; import {PACKAGE}; print(len({{*sys.modules}} - had))")
+    assert int(counted) < MOST_MODULES
 
 
 def test_all_names_what_is_public():

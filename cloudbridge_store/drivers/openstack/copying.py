@@ -18,7 +18,7 @@ from cloudbridge_store.drivers.openstack.names import beside, part_of
 from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
-from cloudbridge_store.drivers.openstack.uploads import put_manifest, was_refused
+from cloudbridge_store.drivers.openstack.uploads import put_manifest, upload_limits, was_refused
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     IntegrityError,
@@ -26,13 +26,15 @@ from cloudbridge_store.errors import (
     ObjectChangedError,
     PermissionDeniedError,
     PreconditionFailedError,
+    QuotaExceededError,
     UnsupportedOperationError,
 )
 
 LARGEST = GiB
 """Bytes that one request copies: the service says nothing until it is done."""
 STEP = 512 * MiB
-_MOST_SEGMENTS = 1000
+_SMALL = 100 * MiB
+"""Bytes that every service stores in one request, so that its limits are not asked for."""
 _WORKERS = 4
 _ACL = (
     "Its owner lets you by the read ACL of its container, X-Container-Read: <your project's id>:<your user's id>, or "
@@ -86,16 +88,26 @@ class Copy:
 
     def _pieces(self) -> Sequence[Piece]:
         """Return what to copy piece by piece; nothing where one request does."""
-        source = self.source
         if self.service.preset.ranged_copy:
-            if source.size <= LARGEST:
-                return ()
-            step = max(STEP, -(-source.size // _MOST_SEGMENTS))
-            starts = range(0, source.size, step)
-            return [Piece(self.bucket, source.key, source.etag, min(step, source.size - at), at) for at in starts]
-        if not self.static:
+            return self._ranges()
+        return self._known() if self.static else ()
+
+    def _ranges(self) -> Sequence[Piece]:
+        size = self.source.size
+        if size <= min(_SMALL, LARGEST):
             return ()
-        known = self.segments.behind(self.bucket, source.key, source.etag) if self.account is None else ()
+        limits = upload_limits(self.service)
+        if size <= min(LARGEST, limits.max_put):
+            return ()
+        step = min(max(STEP, limits.min_part, -(-size // limits.max_parts)), limits.max_part)
+        if size > step * limits.max_parts:
+            raise QuotaExceededError(f"{size} bytes are more than {limits.max_parts} segments of {step} bytes can hold")
+        key, etag = self.source.key, self.source.etag
+        return [Piece(self.bucket, key, etag, min(step, size - at), at) for at in range(0, size, step)]
+
+    def _known(self) -> Sequence[Piece]:
+        key, etag = self.source.key, self.source.etag
+        known = self.segments.behind(self.bucket, key, etag) if self.account is None else ()
         if not known:
             reason = "this service copies the manifest of a large object, and does not tell what is in it"
             raise UnsupportedOperationError(reason, hint="Download it, and upload it again")

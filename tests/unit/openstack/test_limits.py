@@ -185,3 +185,46 @@ def test_a_service_that_takes_very_little_at_once_leads_to_the_threshold(make, s
         obj.upload(CONTENT)
     assert "multipart_threshold" in caught.value.hint
     assert told(service) == []
+
+
+class LargeSource:
+    """As much of Swift as a copy of 300 MiB needs; ``ranges`` are those that were asked for."""
+
+    size = 300 * MiB + 1
+
+    def __init__(self):
+        self.ranges = []
+
+    def __call__(self, asked):
+        if asked.method == "HEAD" and asked.path.endswith("/large"):
+            described = {"Content-Length": str(self.size), "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+            return 200, {**described, "ETag": "e" * 32}, b""
+        etag = "e" * 32
+        if "x-copy-from" in asked.headers:
+            self.ranges.append(asked.headers.get("range"))
+        elif "multipart-manifest" in asked.path:
+            etag = hashlib.md5("".join(each["etag"] for each in json.loads(asked.body)).encode()).hexdigest()
+        return 201, {"ETag": etag}, b""
+
+
+@pytest.mark.parametrize(
+    ("limits", "step"),
+    [({"swift": {"max_file_size": 110 * MiB}}, 110 * MiB), ({"slo": {"max_manifest_segments": 2}}, None)],
+    ids=str,
+)
+def test_copies_are_cut_as_the_service_permits(make, swift, limits, step):
+    answer = LargeSource()
+    service = swift(answer, **limits)
+    bucket = make(**service.config).storage.buckets.get("abc")
+    bucket.objects.create("large").copy_to(bucket, "copy")
+    spans = [f"bytes={at}-{min(at + step, answer.size) - 1}" for at in range(0, answer.size, step)] if step else [None]
+    assert sorted(answer.ranges, key=spans.index) == spans
+
+
+def test_a_copy_that_takes_too_many_segments_is_refused(make, swift):
+    answer = LargeSource()
+    service = swift(answer, swift={"max_file_size": 110 * MiB}, slo={"max_manifest_segments": 2})
+    bucket = make(**service.config).storage.buckets.get("abc")
+    with pytest.raises(errors.QuotaExceededError, match="2 segments"):
+        bucket.objects.create("large").copy_to(bucket, "copy")
+    assert answer.ranges == []
