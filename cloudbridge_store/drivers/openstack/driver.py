@@ -219,13 +219,26 @@ class OpenStackDriver(Driver):
         return Download(info, BodyStream(response.raw, length), start, length)
 
     def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> Stored:
-        before = [] if options.if_none_match else self._segments.of(bucket, key)
-        digest = body.md5.hex()
-        headers = {"ETag": digest, **describing(options), **conditions(options)}
-        answer = self._service.send("PUT", bucket, key, headers=headers, body=body)
-        if (etag := etag_of(answer.headers)) != digest:
-            raise IntegrityError(f"the service stored content of MD5 {etag}, {digest} was sent")
+        headers = {"ETag": body.md5.hex(), **describing(options), **conditions(options)}
+        if options.if_none_match:
+            return self._put(bucket, key, headers, body)
+        if self._segments.expects_nothing(bucket, key):
+            # Where nothing is replaced no segments go, which costs no question.
+            try:
+                return self._put(bucket, key, {**headers, "If-None-Match": "*"}, body)
+            except AnswerError as error:
+                if error.status != HTTPStatus.PRECONDITION_FAILED:
+                    raise
+                self._segments.expect_something(bucket)
+        before = self._segments.of(bucket, key)
+        result = self._put(bucket, key, headers, body)
         self._segments.remove(bucket, before, key)
+        return result
+
+    def _put(self, bucket: str, key: str, headers: Mapping[str, str], body: Body) -> Stored:
+        answer = self._service.send("PUT", bucket, key, headers=headers, body=body)
+        if (etag := etag_of(answer.headers)) != headers["ETag"]:
+            raise IntegrityError(f"the service stored content of MD5 {etag}, {headers['ETag']} was sent")
         return stored(answer.headers)
 
     def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:

@@ -36,7 +36,8 @@ from cloudbridge_store.drivers.openstack.translate import etag_of, is_static
 from cloudbridge_store.errors import StoreError
 
 _MEMORY = 10.0
-"""Seconds that a container is believed to have no large objects, after the service said so."""
+"""Seconds that a container is believed to have no large objects, after the service said so, or to have objects that are
+being replaced."""
 _MOST_KNOWN = 10_000
 _ATTEMPTS = 3
 _WORKERS = 8
@@ -67,6 +68,7 @@ class Segments:
         self._there: set[str] = set()
         self._owed: dict[tuple[str, str], list[Segment]] = {}
         """Segments that objects had when they were to be replaced or deleted, until that was answered."""
+        self._replacing_until: dict[str, float] = {}
 
     def may_be(self, bucket: str) -> bool:
         """Say whether a container may have large objects whose segments are beside it."""
@@ -81,11 +83,23 @@ class Segments:
             if len(self._there) + len(self._none_until) >= _MOST_KNOWN:
                 self._there.clear()
                 self._none_until.clear()
+                self._replacing_until.clear()
             if found:
                 self._there.add(bucket)
             else:
                 self._none_until[bucket] = time.monotonic() + _MEMORY
         return found
+
+    def expects_nothing(self, bucket: str, key: str) -> bool:
+        """Say whether a write is best tried on condition that it replaces nothing, as then no segments have to go."""
+        if not self.may_be(bucket) or self._replacing_until.get(bucket, 0.0) > time.monotonic():
+            return False
+        return (bucket, key) not in self._owed and self._service.keeps_conditions
+
+    def expect_something(self, bucket: str) -> None:
+        """Have the next writes to a container asked for what they replace: one of them did replace something."""
+        with self._lock:
+            self._replacing_until[bucket] = time.monotonic() + _MEMORY
 
     def make_room(self, bucket: str, policy: str | None) -> None:
         """Create the container of a container's segments, where it is not there."""
@@ -99,6 +113,7 @@ class Segments:
         with self._lock:
             self._there.discard(bucket)
             self._none_until.pop(bucket, None)
+            self._replacing_until.pop(bucket, None)
 
     def of(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
         """Return the segments of an object that go with it: those beside its container. None of a plain object.

@@ -191,6 +191,15 @@ class Service:
         """Say whether the service names a middleware in ``/info``."""
         return middleware in self.info
 
+    @property
+    def keeps_conditions(self) -> bool:
+        """Whether ``If-None-Match`` of a PUT is looked at for certain: by Swift, since 1.13.
+
+        Ceph passes over it, and tells its own versions in ``/info``, which begin with other numbers.
+        """
+        version = str(self.info.get("swift", {}).get("version", ""))
+        return self.preset.put_conditions and version.startswith(("1.", "2."))
+
     def close(self) -> None:
         """Release the connections."""
         self._transport.close()
