@@ -136,7 +136,9 @@ def test_what_is_larger_than_one_request_permits_comes_in_parts(make, swift):
 
 
 def test_what_is_small_asks_nothing_more(make, swift):
-    service = swift(Store(), slo={"max_manifest_segments": 2})
+    store = Store()
+    # Without large objects in that bucket.
+    service = swift(lambda asked: (404, {}, b"") if asked.path.endswith("_segments") else store(asked))
     provider = make(**service.config)
     provider.storage.buckets.get("abc").objects.create("a").upload(CONTENT)
     assert told(service) == []
@@ -179,7 +181,8 @@ def test_cloud_files_says_how_a_bucket_is_published(make, no_network):
 
 def test_a_service_that_takes_very_little_at_once_leads_to_the_threshold(make, swift):
     # Limits are not asked for before what is small; that the service takes even less, it says itself.
-    service = swift(lambda asked: (413 if asked.method == "PUT" else 204, {}, b""), swift={"max_file_size": MiB})
+    status = {"PUT": 413, "HEAD": 404}
+    service = swift(lambda asked: (status.get(asked.method, 204), {}, b""), swift={"max_file_size": MiB})
     obj = make(**service.config).storage.buckets.get("abc").objects.create("a")
     with pytest.raises(errors.QuotaExceededError) as caught:
         obj.upload(CONTENT)
@@ -228,3 +231,28 @@ def test_a_copy_that_takes_too_many_segments_is_refused(make, swift):
     with pytest.raises(errors.QuotaExceededError, match="2 segments"):
         bucket.objects.create("large").copy_to(bucket, "copy")
     assert answer.ranges == []
+
+
+@pytest.mark.parametrize(
+    ("version", "preset", "asked"),
+    [
+        ("2.38.0", "any", ["PUT"]),
+        ("1.13.1", "ovh", ["PUT"]),
+        # As Ceph says it, which would pass over the condition.
+        ("16.2.15", "any", ["HEAD", "PUT"]),
+        (None, "any", ["HEAD", "PUT"]),
+        ("2.38.0", "ceph-swift", ["HEAD", "PUT"]),
+    ],
+)
+def test_conditions_spare_a_question_where_they_are_kept(make, swift, version, preset, asked):
+    missing = 404, {}, b""
+    answers = {"HEAD": missing, "PUT": (201, {"ETag": hashlib.md5(b"1").hexdigest()}, b"")}
+
+    def answer(asked):
+        return answers[asked.method] if asked.path.endswith("/c/a") else (204, {"Content-Length": None}, b"")
+
+    service = swift(answer, swift={} if version is None else {"version": version})
+    make(**service.config, os_preset=preset).storage.buckets.get("c").objects.create("a").upload(b"1")
+    about = [each for each in service.asked if each.path.endswith("/c/a")]
+    assert [each.method for each in about] == asked
+    assert about[-1].headers.get("if-none-match") == ("*" if asked == ["PUT"] else None)
