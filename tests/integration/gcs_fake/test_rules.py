@@ -22,6 +22,19 @@ def test_lists_of_buckets_have_pages(client, ask, gcs, new_name):
     assert ask("GET", "/storage/v1/b", params=wrong).status_code == 400
 
 
+def test_layout(ask, bucket):
+    found = ask("GET", f"{path_of(bucket)}/storageLayout", params={"prefix": "a/"}).json()
+    about = ask("GET", path_of(bucket)).json()
+    assert found == {
+        "kind": "storage#storageLayout",
+        "bucket": bucket.name,
+        "location": about["location"],
+        "locationType": about["locationType"],
+        "hierarchicalNamespace": {"enabled": False},
+    }
+    assert ask("GET", f"{path_of(bucket)}-x/storageLayout").status_code == 404
+
+
 def test_projections(ask, bucket, put):
     put("x")
     assert "acl" not in ask("GET", path_of(bucket)).json()

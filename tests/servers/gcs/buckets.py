@@ -98,6 +98,20 @@ def get(call):
     return _answer(call, bucket)
 
 
+def layout(call):
+    """How names are organized: https://cloud.google.com/storage/docs/json_api/v1/buckets/getStorageLayout"""
+    bucket = call.bucket
+    call.allow("objects.list", bucket)
+    where = {name: bucket.fields[name] for name in ("location", "locationType")}
+    told = {
+        "kind": "storage#storageLayout",
+        "bucket": bucket.name,
+        **where,
+        "hierarchicalNamespace": {"enabled": False},
+    }
+    return call.answer(told)
+
+
 def check_etags(call, found):
     """Check the headers ``If-Match`` and ``If-None-Match``, which count where something is read."""
     wanted, unwanted = call.headers.get("if-match"), call.headers.get("if-none-match")

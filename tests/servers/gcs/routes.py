@@ -45,6 +45,7 @@ ROUTES = [
     ("DELETE", _B, buckets.delete, _BUCKET_IFS),
     ("POST", f"{_B}/restore", buckets.restore, "generation projection"),
     ("POST", f"{_B}/lockRetentionPolicy", buckets.lock_retention, _BUCKET_IFS),
+    ("GET", f"{_B}/storageLayout", buckets.layout, "prefix"),
     ("GET", f"{_B}/iam", acls.get_policy, "optionsRequestedPolicyVersion"),
     ("PUT", f"{_B}/iam", acls.set_policy, ""),
     ("GET", f"{_B}/iam/testPermissions", acls.test_permissions, "permissions"),
@@ -72,7 +73,7 @@ ROUTES = [
     ],
 ]
 _KNOWN_ELSEWHERE = {
-    "anywhereCaches", "rapidCaches", "folders", "managedFolders", "notificationConfigs", "operations", "storageLayout",
+    "anywhereCaches", "rapidCaches", "folders", "managedFolders", "notificationConfigs", "operations",
     "relocate", "hmacKeys", "serviceAccount", "bulkRestore", "moveTo", "viewFullContext", "iam",
 }  # fmt: skip
 
