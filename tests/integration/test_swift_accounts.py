@@ -115,7 +115,7 @@ def test_one_of_the_same_name_in_our_account_is_another(ours, theirs, bucket, al
 
 def test_what_its_account_does_not_let_us_read(theirs, bucket):
     source = theirs.objects.create("a").upload(b"theirs")
-    for obj in (source, theirs.objects.create("missing"), theirs.sibling("no-such-bucket").objects.create("a")):
+    for obj in (source, theirs.objects.create("missing"), theirs.sibling(f"{theirs.name}-x").objects.create("a")):
         with pytest.raises(errors.PermissionDeniedError, match="X-Container-Read") as caught:
             bucket.objects.create("a").copy_from_url(obj.public_url)
         assert caught.value.status == 403
