@@ -5,9 +5,9 @@ one. If that fails, what stays costs room and nothing else.
 
 Where a service does not tell what a large object consists of, a record beside the container does, written before the
 object is made. It counts for as long as the object has the ETag that is in it. Two uploads of the same content make the
-same ETag: then either may be what the object consists of, and both count, but not while the mark of an unfinished upload
-is there. A copy has one, too, while its object is made: whatever then replaces an object of the same content leaves the
-copy's segments alone.
+same ETag: then either may be what the object consists of, and both count, but none while the mark of an unfinished
+upload is there. A copy has one, too, while its object is made: whatever then replaces an object of the same content
+leaves the copy's segments alone.
 """
 
 from __future__ import annotations
