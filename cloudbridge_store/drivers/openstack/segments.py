@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -42,6 +43,9 @@ _MEMORY = 10.0
 _MOST_KNOWN = 10_000
 _ATTEMPTS = 3
 _WORKERS = 8
+_ONE_UPLOAD = re.compile(r"\d+\.\d+/\d+/\d*/")
+"""What python-swiftclient puts behind the key of a dynamic large object: when its file was changed, the file's size,
+and the size of a segment."""
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -132,11 +136,12 @@ class Segments:
     def _dynamic(self, bucket: str, key: str, manifest: str) -> list[Segment]:
         """Return the segments of a dynamic large object, where their names say that they are nobody else's.
 
-        It consists of all that begins with a prefix. python-swiftclient's are the key, what tells uploads of it apart,
-        and a slash; below a shorter one could be another's.
+        It consists of all that begins with a prefix. python-swiftclient's tell uploads of a key apart; below a shorter
+        one, such as the key and a slash, are those of other objects, whose keys begin so.
         """
         holder, _, prefix = unquote(manifest).partition("/")
-        if holder != beside(bucket) or not prefix.startswith(f"{key}/") or not prefix.endswith("/"):
+        start = f"{key}/"
+        if holder != beside(bucket) or not prefix.startswith(start) or not _ONE_UPLOAD.fullmatch(prefix, len(start)):
             return []
         return list(self._listed(bucket, prefix))
 
