@@ -76,6 +76,14 @@ def upload_part_size(session: Session, cut: Cut, size: int) -> int:
     return max(part_size, needed)
 
 
+def first_part_size(session: Session, cut: Cut) -> int:
+    """Return how much content of unknown length is held before it is cut, so that what is small comes at once.
+
+    :raises InvalidValueException: more than the service takes in a part, which is asked only for what looks too large.
+    """
+    return cut.part_size if cut.part_size <= session.capabilities.max_part else upload_part_size(session, cut, 0)
+
+
 def growing_part_sizes(session: Session, cut: Cut) -> Iterator[int]:
     """Yield the sizes of the parts of something whose length nobody knows, which double every 1,000 parts.
 

@@ -19,6 +19,7 @@ from cloudbridge_store.core.multipart import (
     PartUploader,
     Target,
     decide_cut,
+    first_part_size,
     fits_at_once,
     growing_part_sizes,
     refuse_single,
@@ -123,9 +124,10 @@ def _upload_pieces(
         return _upload_spooled(target, pieces, options, progress)
     cut = decide_cut(session, config)
     # Limits are asked for when there is more than one part is to hold, and may want another first part.
-    begun, rest = take(pieces, cut.part_size)
+    begun, rest = take(pieces, first_part_size(session, cut))
     if rest is None:
-        return upload_body(target, BytesBody(begun), options, TransferConfig(threshold=len(begun) + 1), progress)
+        at_once = replace(config or TransferConfig(), threshold=len(begun) + 1)
+        return upload_body(target, BytesBody(begun), options, at_once, progress)
     parts = growing(chain([begun], rest), growing_part_sizes(session, cut))
     del begun, rest
     with PartUploader(target, options, cut.concurrency, progress) as uploader:

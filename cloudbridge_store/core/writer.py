@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
-from cloudbridge_store.core.multipart import PartUploader, Target, decide_cut, growing_part_sizes, refuse_single
+from cloudbridge_store.config import TransferConfig
+from cloudbridge_store.core.multipart import PartUploader, Target, decide_cut, first_part_size, growing_part_sizes
 from cloudbridge_store.core.progress import Progress
 from cloudbridge_store.core.source import BytesBody, SeekableBody, open_spool
+from cloudbridge_store.core.transfer import upload_body
 from cloudbridge_store.drivers.base import Body, PutOptions
 
 
@@ -25,14 +27,19 @@ class ObjectWriter(io.BufferedIOBase):
     def __init__(self, target: Target, options: PutOptions, *, split: bool) -> None:
         self._target = target
         self._options = options
+        # First what a finalizer looks at, where the rest is refused.
+        self._spool: BinaryIO | None = None
+        self._uploader: PartUploader | None = None
+        self._buffer = bytearray()
+        self._written = 0
+        self._failure: BaseException | None = None
+        """Of a :meth:`write`: what is there is not all that was to be stored."""
         self._cut = decide_cut(target.session, None)
         self._sizes: Iterator[int] | None = None
-        self._size = self._cut.part_size
+        self._size = first_part_size(target.session, self._cut) if split else 0
         """Bytes in the part that is being filled. The first fits its service only when limits are asked for."""
-        self._spool = None if split else open_spool()
-        self._buffer = bytearray()
-        self._uploader: PartUploader | None = None
-        self._written = 0
+        if not split:
+            self._spool = open_spool()
 
     def writable(self) -> bool:
         """Whether it can be written."""
@@ -47,10 +54,21 @@ class ObjectWriter(io.BufferedIOBase):
         if self.closed:
             message = "write to a closed object"
             raise ValueError(message)
+        if self._failure is not None:
+            raise self._failure
         view = memoryview(data).cast("B")
+        try:
+            self._take(view)
+        except BaseException as error:
+            self._failure = error
+            raise
         self._written += len(view)
+        return len(view)
+
+    def _take(self, view: memoryview) -> None:
         if self._spool is not None:
-            return self._spool.write(view)
+            self._spool.write(view)
+            return
         rest = view
         while len(self._buffer) + len(rest) > self._size:
             if self._sizes is None:
@@ -62,7 +80,6 @@ class ObjectWriter(io.BufferedIOBase):
             rest = rest[room:]
             self._send_part(self._sizes)
         self._buffer += rest
-        return len(view)
 
     def _send_part(self, sizes: Iterator[int]) -> None:
         if self._uploader is None:
@@ -83,9 +100,12 @@ class ObjectWriter(io.BufferedIOBase):
             self._uploader.__exit__(None, None, None)
 
     def close(self) -> None:
-        """Make it the object's content. :raises StoreError: nothing was stored."""
+        """Make it the object's content. :raises StoreError: nothing was stored, as after a failure of :meth:`write`."""
         if self.closed:
             return
+        if self._failure is not None:
+            self.abort()
+            raise self._failure
         super().close()
         if self._spool is not None:
             with self._spool as spool:
@@ -98,9 +118,9 @@ class ObjectWriter(io.BufferedIOBase):
                 uploader.finish()
 
     def _put(self, body: Body) -> None:
-        session, bucket, key = self._target
-        refuse_single(session, body.size, self._options)
-        session.call(session.driver.put_object, bucket, key, body, self._options)
+        # In one request, where the service has no lower limit than was thought.
+        at_once = TransferConfig(threshold=max(1, body.size))
+        upload_body(self._target, body, self._options, at_once, Progress(None, None))
 
     def __enter__(self) -> Self:
         return self

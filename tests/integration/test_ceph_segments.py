@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 pytest.importorskip("keystoneauth1")
@@ -189,3 +191,64 @@ def test_a_copy_that_is_refused_leaves_nothing(bucket, monkeypatch):
         source.copy_to(bucket, "copy")
     assert len(copied) == 2
     assert (beside(bucket), bucket.objects.get("copy")) == (before, None)
+
+
+def test_a_deletion_takes_no_segment_of_what_is_being_copied_there(bucket, monkeypatch):
+    source = store_large(bucket)
+    target = store_large(bucket, "copy")  # of the same content, and so of the same ETag
+    transport = bucket.provider.session.driver._service._transport
+    send = transport.send
+
+    def delete_first(verb, url, headers, body):
+        if verb == "PUT" and "multipart-manifest=put" in url:
+            monkeypatch.setattr(transport, "send", send)
+            target.delete()
+        return send(verb, url, headers, body)
+
+    monkeypatch.setattr(transport, "send", delete_first)
+    assert source.copy_to(bucket, "copy").content() == LARGE
+    bucket.objects.create("copy").delete()
+    source.delete()
+    assert (beside(bucket), list(bucket.list_uploads())) == ([], [])
+
+
+def test_a_copy_whose_end_nobody_answered_can_be_discarded(bucket, monkeypatch):
+    source = store_large(bucket)
+    transport = bucket.provider.session.driver._service._transport
+    send = transport.send
+
+    def lose(verb, url, headers, body):
+        if verb == "PUT" and "multipart-manifest=put" in url:
+            send(verb, url, headers, body).read()
+            raise ConnectionResetError
+        return send(verb, url, headers, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "send", lose)
+        copy = source.copy_to(bucket, "copy")  # by its ETag it is known to be done
+    doubtful = list(bucket.list_uploads())
+    assert doubtful
+    for each in doubtful:
+        each.abort()
+    assert copy.content() == LARGE
+    copy.delete()
+    source.delete()
+    assert (beside(bucket), list(bucket.list_uploads())) == ([], [])
+
+
+def test_a_copy_whose_record_is_refused_leaves_nothing(bucket, monkeypatch):
+    source = store_large(bucket)
+    before = beside(bucket)
+    transport = bucket.provider.session.driver._service._transport
+    send = transport.send
+
+    def misplace(verb, url, headers, body):
+        if verb == "PUT" and quote(RECORDS) in url:
+            return send(verb, url.replace("_segments", "_nowhere"), headers, body)
+        return send(verb, url, headers, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "send", misplace)
+        with pytest.raises(errors.BucketNotFoundError):
+            source.copy_to(bucket, "copy")
+    assert (beside(bucket), list(bucket.list_uploads())) == (before, [])

@@ -232,20 +232,21 @@ def test_what_others_put_beside_a_bucket_stays(harness, bucket):
     ask(harness, "DELETE", f"/{bucket.name}_segments")
 
 
-@pytest.mark.parametrize(("prefix", "left"), [("a b/17/", []), ("a b", ["a b/17/0", "a b/17/1", "a b2"])])
-def test_a_dynamic_large_object(harness, bucket, prefix, left):
+@pytest.mark.parametrize("prefix", ["a b/17.500000/4/2/", "a b/", "a b"])
+def test_a_dynamic_large_object(harness, bucket, prefix):
     ask(harness, "PUT", f"/{bucket.name}_segments")
-    names = {"a b/17/0": b"01", "a b/17/1": b"23", "a b2": b"!"}
+    names = {"a b/17.500000/4/2/0": b"01", "a b/17.500000/4/2/1": b"23", "a b/c/18.000000/1/2/0": b"?", "a b2": b"!"}
     for name, content in names.items():
         ask(harness, "PUT", f"/{bucket.name}_segments/{quote(name)}", content)
     manifest = f"{bucket.name}_segments/{quote(prefix)}"
     ask(harness, "PUT", f"/{bucket.name}/{quote('a b')}", b"", X_Object_Manifest=manifest)
     obj = bucket.objects.get("a b")
-    content = b"0123" if prefix.endswith("/") else b"0123!"
+    content = b"".join(content for name, content in names.items() if name.startswith(prefix))
     assert (obj.size, obj.content(), obj.checksums) == (len(content), content, {})
     assert obj.read_range(1, 2) == b"12"
     obj.delete()
-    assert segments(bucket) == (left or ["a b2"])
+    # Below a shorter prefix than python-swiftclient's are segments of other objects.
+    assert segments(bucket) == sorted(names)[2 if "17" in prefix else 0 :]
     for name in segments(bucket):
         ask(harness, "DELETE", f"/{bucket.name}_segments/{quote(name)}")
     ask(harness, "DELETE", f"/{bucket.name}_segments")

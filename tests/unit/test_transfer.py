@@ -406,6 +406,26 @@ def test_a_writers_failure_is_the_closes(faulty):
         file.close()
 
 
+@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("failing", ["upload_limits", "start_upload", "upload_part"])
+def test_a_writer_stores_no_part_of_what_it_failed_to_take(faulty, failing, parallel):
+    refusal = Fault(failing, errors.PermissionDeniedError("no"))
+    provider = faulty(refusal, multipart_part_size=5 * MiB, multipart_max_concurrency=parallel)
+    obj = target(provider).upload(b"old")
+    file = obj.open("wb")
+    with pytest.raises(errors.PermissionDeniedError):
+        for _ in range(5):
+            file.write(DATA)
+    with pytest.raises(errors.PermissionDeniedError):
+        file.write(DATA)
+    # As in a "finally".
+    with pytest.raises(errors.PermissionDeniedError):
+        file.close()
+    assert file.closed
+    assert obj.content() == b"old"
+    assert list(obj.bucket.list_uploads()) == []
+
+
 def test_an_unknown_mode_is_refused(faulty):
     with pytest.raises(errors.InvalidValueException, match="mode"):
         target(faulty()).open("a")

@@ -132,3 +132,31 @@ def test_what_fits_in_no_request_and_comes_in_no_parts_is_refused(faulty):
     provider.driver.capabilities = replace(provider.capabilities, max_put=1000, multipart=False, list_uploads=False)
     with pytest.raises(errors.UnsupportedOperationError, match="1000"):
         target(provider).upload(DATA)
+
+
+@pytest.mark.parametrize("way", ["pieces", "writer"])
+def test_what_fits_in_one_part_and_not_in_one_request_comes_in_parts(faulty, way):
+    provider = limited(faulty, max_put=10 * MiB)
+    provider.driver.capabilities = replace(provider.capabilities, multipart_threshold=8 * MiB)
+    obj = target(provider)
+    if way == "pieces":
+        obj.upload(iter([DATA]), TransferConfig(part_size=12 * MiB))
+    else:
+        provider.session.settings = replace(provider.session.settings, transfer=TransferConfig(part_size=12 * MiB))
+        with obj.open("wb") as file:
+            file.write(DATA)
+    assert obj.content() == DATA
+    assert provider.driver.calls.count("upload_part") == 1
+    assert "put_object" not in provider.driver.calls
+
+
+@pytest.mark.parametrize("way", ["pieces", "writer"])
+def test_a_part_size_beyond_the_service_is_refused_before_memory_is_filled_with_it(faulty, way):
+    provider = faulty()
+    wrong = TransferConfig(part_size=provider.capabilities.max_part + 1)
+    provider.session.settings = replace(provider.session.settings, transfer=wrong)
+    obj = target(provider)
+    pieces = iter([b"1", b"2"])
+    with pytest.raises(errors.InvalidValueException, match="part_size"):
+        obj.open("wb") if way == "writer" else obj.upload(pieces)
+    assert next(pieces) == b"1"

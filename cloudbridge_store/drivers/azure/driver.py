@@ -130,7 +130,8 @@ class AzureDriver(Driver):
             return objects.put(self._service, bucket, key, body, options)
         except HttpResponseError as error:
             refused = options.if_none_match == "*" and errors.code_of(error) == "BlobAlreadyExists"
-            if not refused or body.size > self.capabilities.max_part or objects.exists(self._service, bucket, key):
+            fits = body.size <= self.capabilities.max_part
+            if not (refused and fits and objects.is_missing(self._service, bucket, key)):
                 raise
             return uploads.put_among_blocks(self._service, bucket, key, body, options)
 

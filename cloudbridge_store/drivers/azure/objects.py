@@ -36,13 +36,16 @@ def head(service: Service, bucket: str, key: str, options: ReadOptions) -> Objec
     return _as_asked(object_info(key, answer.headers), options)
 
 
-def exists(service: Service, bucket: str, key: str) -> bool:
-    """Say whether there is an object; blocks that none is made of are none."""
+def is_missing(service: Service, bucket: str, key: str) -> bool:
+    """Say whether it is certain that there is no object; blocks that none is made of are none.
+
+    Not certain is what may not be looked at: by a signature that permits writing only, or without a customer's key.
+    """
     try:
         service.send("HEAD", service.path(bucket, key))
-    except ResourceNotFoundError:
-        return False
-    return True
+    except HttpResponseError as error:
+        return isinstance(error, ResourceNotFoundError)
+    return False
 
 
 def _as_asked(info: ObjectInfo, options: ReadOptions) -> ObjectInfo:
@@ -91,7 +94,7 @@ def _sent(answer: Any) -> tuple[int, int, int | None]:
     if not found:
         raise IntegrityError(f"the service sends the range {told!r}")
     start, last, size = map(int, found.groups())
-    if start >= size > 0:
+    if 0 < start >= size:
         raise InvalidRangeError(f"the object has no more than {size} bytes")
     if last - start + 1 != length:
         raise IntegrityError(f"the service sends {length} bytes as {told}")

@@ -154,21 +154,24 @@ class Copy:
     def _by_pieces(self, pieces: Sequence[Piece], options: PutOptions) -> Stored:
         policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
         self.segments.make_room(self.to_bucket, policy)
-        made_by = uuid.uuid4().hex
+        made_by, target = uuid.uuid4().hex, (self.to_bucket, self.to_key)
         names = [part_of(made_by, number) for number in range(1, len(pieces) + 1)]
-        complete = False
+        asked = False
         try:
             with ThreadPoolExecutor(_WORKERS, "cloudbridge-copy") as pool:
                 made = list(pool.map(self._copy_piece, names, pieces))
-            complete = True
-            self.segments.record(self.to_bucket, self.to_key, made_by, manifest_etag(made))
-            return put_manifest(self.service, self.to_bucket, self.to_key, made, options)
+            etag = manifest_etag(made)
+            names += self.segments.notes_of_copy(self.to_key, made_by, etag)
+            self.segments.announce_copy(*target, made_by, etag)
+            asked = True
+            result = put_manifest(self.service, *target, made, options)
         except Exception as error:
             # Where nobody answered the manifest, the object may consist of them by now.
-            if not complete or was_refused(error):
+            if not asked or was_refused(error):
                 self.segments.sweep(self.to_bucket, names)
-                self.segments.forget_record(self.to_bucket, self.to_key, made_by)
             raise
+        self.segments.finish_copy(*target, made_by)
+        return result
 
     def _copy_piece(self, name: str, piece: Piece) -> Segment:
         headers = {"X-Fresh-Metadata": "true", "Content-Type": "application/octet-stream"}

@@ -5,13 +5,16 @@ one. If that fails, what stays costs room and nothing else.
 
 Where a service does not tell what a large object consists of, a record beside the container does, written before the
 object is made. It counts for as long as the object has the ETag that is in it. Two uploads of the same content make the
-same ETag: then either may be what the object consists of, and both count.
+same ETag: then either may be what the object consists of, and both count, but none while the mark of an unfinished
+upload is there. A copy has one, too, while its object is made: whatever then replaces an object of the same content
+leaves the copy's segments alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -41,6 +44,9 @@ being replaced."""
 _MOST_KNOWN = 10_000
 _ATTEMPTS = 3
 _WORKERS = 8
+_ONE_UPLOAD = re.compile(r"\d+\.\d+/\d+/\d*/")
+"""What python-swiftclient puts behind the key of a dynamic large object: when its file was changed, the file's size,
+and the size of a segment."""
 _log = logging.getLogger("cloudbridge_store")
 
 
@@ -145,11 +151,12 @@ class Segments:
     def _dynamic(self, bucket: str, key: str, manifest: str) -> list[Segment]:
         """Return the segments of a dynamic large object, where their names say that they are nobody else's.
 
-        It consists of all that begins with a prefix. python-swiftclient's are the key, what tells uploads of it apart,
-        and a slash; below a shorter one could be another's.
+        It consists of all that begins with a prefix. python-swiftclient's tell uploads of a key apart; below a shorter
+        one, such as the key and a slash, are those of other objects, whose keys begin so.
         """
         holder, _, prefix = unquote(manifest).partition("/")
-        if holder != beside(bucket) or not prefix.startswith(f"{key}/") or not prefix.endswith("/"):
+        start = f"{key}/"
+        if holder != beside(bucket) or not prefix.startswith(start) or not _ONE_UPLOAD.fullmatch(prefix, len(start)):
             return []
         return list(self._listed(bucket, prefix))
 
@@ -169,6 +176,29 @@ class Segments:
         """Write down that an upload is about to make an object of an ETag, where the service would not tell."""
         if not self._service.preset.manifests:
             self._service.send("PUT", beside(bucket), record_of(key, upload_id, etag), body=key.encode())
+
+    def mark(self, bucket: str, key: str, upload_id: str) -> None:
+        """Store what stands for an unfinished upload: until it is gone, its segments are nobody's but the upload's."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        self._service.send("PUT", beside(bucket), mark_of(key, upload_id), headers=headers, body=key.encode())
+
+    def notes_of_copy(self, key: str, made_by: str, etag: str) -> Sequence[str]:
+        """Return the names of what :meth:`announce_copy` stores."""
+        return () if self._service.preset.manifests else (mark_of(key, made_by), record_of(key, made_by, etag))
+
+    def announce_copy(self, bucket: str, key: str, made_by: str, etag: str) -> None:
+        """Write down that a copy is about to make an object of an ETag, where the service would not tell.
+
+        Its mark comes first, and goes when the object is made: :meth:`finish_copy`.
+        """
+        if not self._service.preset.manifests:
+            self.mark(bucket, key, made_by)
+            self.record(bucket, key, made_by, etag)
+
+    def finish_copy(self, bucket: str, key: str, made_by: str) -> None:
+        """Say that a copy's object is made."""
+        if not self._service.preset.manifests:
+            self.sweep(bucket, [mark_of(key, made_by)])
 
     def forget_record(self, bucket: str, key: str, upload_id: str) -> None:
         """Remove what :meth:`record` wrote of an upload."""

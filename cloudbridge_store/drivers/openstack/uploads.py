@@ -90,19 +90,15 @@ class Uploads:
         if not self._segments.may_be(bucket):
             self._segments.make_room(bucket, policy)
         try:
-            self._mark(bucket, key, upload_id)
+            self._segments.mark(bucket, key, upload_id)
         except AnswerError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             # The container of segments is gone since it was seen.
             self._segments.make_room(bucket, policy)
-            self._mark(bucket, key, upload_id)
+            self._segments.mark(bucket, key, upload_id)
         self._remember(bucket, key, upload_id)
         return upload_id
-
-    def _mark(self, bucket: str, key: str, upload_id: str) -> None:
-        headers = {"Content-Type": "text/plain; charset=utf-8"}
-        self._service.send("PUT", beside(bucket), mark_of(key, upload_id), headers=headers, body=key.encode())
 
     def _remember(self, bucket: str, key: str, upload_id: str) -> None:
         with self._lock:

@@ -259,7 +259,7 @@ class MultipartSuite(StoreFixtures):
     def test_what_has_a_condition_goes_in_one_request(
         self, harness: ProviderHarness, provider: CloudProvider, bucket: Bucket
     ) -> None:
-        size = provider.capabilities.min_part
+        size = provider.session.upload_limits().min_part
         with harness.make_provider(multipart_threshold=size, multipart_part_size=size) as other:
             obj = other.storage.buckets.get(bucket.name).objects.create("a")  # type: ignore[union-attr]
             obj.upload(b"first")

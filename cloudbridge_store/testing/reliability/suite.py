@@ -226,7 +226,7 @@ class FaultSuite:
             type(bucket)(disturber.provider(TIMEOUT), bucket._info),
             f"cell-{uuid.uuid4().hex[:12]}",
             tmp_path,
-            max(direct.capabilities.min_part or 5 * 2**20, _LEAST_PART),
+            max(direct.session.upload_limits().min_part or 5 * 2**20, _LEAST_PART),
         )
 
     @pytest.mark.parametrize("cell", cells(), ids=str)
@@ -249,14 +249,16 @@ class FaultSuite:
             pytest.skip("this server does not notice, which its harness documents")
         played = _perform(cell, disturber, stage)
         if played.was_kept_waiting:
+            # A slow machine excuses time-outs, and no harm.
+            _refuse_harm(played, stage)
             patient = type(stage.bucket)(disturber.provider(LONG_TIMEOUT), stage.bucket._info)
             stage = replace(stage, bucket=patient, key=f"{stage.key}-again")
             played = _perform(cell, disturber, stage)
         assert played.seconds < LONGEST * LONG_TIMEOUT
         _write_down(harness, played)
         assert played.consumed, "the trouble never happened"
-        assert played.consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
-        _compare(played, stage)
+        _refuse_harm(played, stage)
+        _compare(played)
         assert trouble.nature != "refusal" or played.consumed == 1, "a refusal was not taken for one"
         doubtful = harness.keeps_doubtful_uploads and played.failure and scenario.disturbed == "finish_upload"
         if stage.direct.provider.capabilities.list_uploads and not doubtful:
@@ -285,16 +287,25 @@ def _run(scenario: Scenario, stage: Stage) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def _compare(played: Played, stage: Stage) -> None:
-    (scenario, trouble, times, _), failure = played.cell, played.failure
-    if failure is None:
-        assert trouble.nature != "refusal", "a refusal came out as a success"
+def _refuse_harm(played: Played, stage: Stage) -> None:
+    """Raise for what is wrong however long it took."""
+    scenario, trouble = played.cell.scenario, played.cell.trouble
+    assert played.consumed <= ATTEMPTS * scenario.requests, "it was tried more often than the law permits"
+    if played.failure is None:
+        assert trouble.nature != "refusal" or not played.consumed, "a refusal came out as a success"
         assert scenario.check(stage, played.result), "it came out wrong, and as a success"
+    else:
+        assert scenario.unharmed(stage), "what was there is harmed"
+
+
+def _compare(played: Played) -> None:
+    """Raise for a failure that this trouble does not explain."""
+    (_, trouble, times, _), failure = played.cell, played.failure
+    if failure is None:
         return
     assert trouble.nature != "passing" or times is None, f"what passes was not outlived: {failure!r}"
     causes = [failure, *getattr(failure, "failures", {}).values()]
     assert any(isinstance(cause, trouble.errors) for cause in causes), f"unexpected: {failure!r}"
-    assert scenario.unharmed(stage), "what was there is harmed"
 
 
 def _write_down(harness: ProviderHarness, played: Played) -> None:

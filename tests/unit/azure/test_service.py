@@ -25,9 +25,11 @@ from cloudbridge_store.errors import (
     ConnectionFailedError,
     ForeignAnswerError,
     IntegrityError,
+    InvalidRangeError,
     InvalidRequestError,
     LockedError,
     PermissionDeniedError,
+    PreconditionFailedError,
     ThrottledError,
 )
 
@@ -334,6 +336,24 @@ def test_a_range_that_is_not_what_is_sent(play, told):
     driver, _ = play(lambda asked: content(b"345", 206, **{"Content-Range": told}))
     with pytest.raises((IntegrityError, ForeignAnswerError)):
         driver.get_object("bucket", "a", ReadOptions(3, 6))
+
+
+def test_a_range_behind_the_end_of_what_is_empty(play):
+    driver, _ = play(lambda asked: content(b"", 206, **{"Content-Range": "bytes 5--1/0"}))
+    with pytest.raises(InvalidRangeError):
+        driver.get_object("bucket", "a", ReadOptions(5, 10))
+
+
+@pytest.mark.parametrize(
+    "looked", [(403, "AuthorizationPermissionMismatch"), (409, "BlobUsesCustomerSpecifiedEncryption")]
+)
+def test_what_may_not_be_looked_at_is_there_where_the_service_says_so(play, looked):
+    head = (*refused(*looked)[:2], b"")
+    driver, script = play(lambda asked: head if asked.method == "HEAD" else refused(409, "BlobAlreadyExists"))
+    with pytest.raises(HttpResponseError) as caught:
+        driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions(if_none_match="*"))
+    assert driver.classify(caught.value).error is PreconditionFailedError
+    assert [each.method for each in script.asked] == ["PUT", "HEAD"]
 
 
 def test_content_is_not_unpacked(play):
