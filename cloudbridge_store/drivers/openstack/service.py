@@ -156,6 +156,11 @@ class Service:
         return Answer(response, response.read(), stream=False)
 
     @property
+    def knows_info(self) -> bool:
+        """Whether ``/info`` was asked for, so that looking there costs no request."""
+        return self._info is not None
+
+    @property
     def info(self) -> Mapping[str, Any]:
         """What the service says that it can do (``/info``), asked for once; empty where it says nothing."""
         if self._info is None:
@@ -178,7 +183,7 @@ class Service:
                 found = json.loads(body) if response.status == HTTPStatus.OK else None
             except ValueError:
                 continue
-            if isinstance(found, dict) and "swift" in found:
+            if isinstance(found, dict) and isinstance(found.get("swift"), dict):
                 return found
         return {}
 
