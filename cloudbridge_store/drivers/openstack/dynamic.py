@@ -132,6 +132,16 @@ class SegmentsStream:
         return BodyStream(answer.stream.raw, stop - start)
 
 
+def _knew_all(service: Service, answer: Answer) -> bool:
+    """Say whether the answer to a range certainly knows of all segments; no is no more than a doubt.
+
+    Only then it has an ETag of them all, which is quoted; else that of the manifest, which is not. With Swift's
+    ``etag_quoter`` all are.
+    """
+    quoted_by_itself = answer.headers.get("etag", "").startswith('"')
+    return quoted_by_itself and bool(service.info) and not service.has("etag_quoter")
+
+
 def open_dynamic(service: Service, bucket: str, key: str, options: ReadOptions, answer: Answer) -> Download | None:
     """Read a dynamic large object by its segments; ``None`` where Swift knew all of them, and sends what it says.
 
@@ -144,6 +154,8 @@ def open_dynamic(service: Service, bucket: str, key: str, options: ReadOptions, 
         return None
     try:
         if announced is not None:
+            if _knew_all(service, answer):
+                return None
             # A part of the first page. Only without a range Swift tells whether there are others.
             query = {"version-id": options.version} if options.version is not None else None
             if service.send("HEAD", bucket, key, query=query).headers.get("content-length", "0") != "0":
