@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudbridge_store.config import ConfigKey
+from cloudbridge_store.config import ConfigKey, refuse_http
 from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB, MiB
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.swift_presets import SwiftPreset, find
@@ -102,7 +102,9 @@ def auth_url_of(plan: Plan) -> str:
     if not given:
         message = "config key os_auth_url is needed, or os_storage_url and os_auth_token, or os_cloud"
         raise InvalidConfigurationException(message)
-    return str(given) if "://" in given else f"https://{given}"
+    url = str(given) if "://" in given else f"https://{given}"
+    refuse_http(url, plan.settings)
+    return url
 
 
 def auth_version_of(plan: Plan, url: str) -> int:
