@@ -86,7 +86,7 @@ class GivenLogin(Login):
         return self._ticket.url
 
     def trust(self) -> Trust:
-        return trust_of(self._plan.settings)
+        return trust_of(self._plan.settings, config=self._plan.config)
 
     def connection(self) -> Any:
         from keystoneauth1.token_endpoint import Token
@@ -134,7 +134,7 @@ class KeystoneLogin(Login):
             from cloudbridge_store.drivers.openstack.sessions import make_session
 
             plugin, self._cloud = make_plugin(self._plan)
-            self._trust = trust_of(self._plan.settings, self._cloud)
+            self._trust = trust_of(self._plan.settings, self._cloud, self._plan.config)
             self._session = make_session(self._plan, plugin, self._trust)
         return self._session
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cloudbridge_store.config import ConfigKey, refuse_http
@@ -61,6 +62,9 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_auth_token", "a token", "OS_TOKEN", secret=True),
     _key("os_temp_url_key", "the account's or the container's key for temporary URLs", secret=True),
     _key(
+    _key("os_cacert", "file or directory of the authorities to trust, where ca_bundle names none", kind=Path),
+    _key("os_cert", "file of the certificate that we show the service", kind=Path),
+    _key("os_key", "file of that certificate's key; by default the same file", kind=Path),
         "os_weak_conditions",
         "permit if_none_match, though of several writers at the same moment more than one may win",
         kind=bool,
