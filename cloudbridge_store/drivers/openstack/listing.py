@@ -43,9 +43,13 @@ def _ask_page(service: Service, bucket: str | None, limit: int, given: Mapping[s
 def entries_of(answer: Answer) -> list[dict[str, Any]]:
     """Return what a listing holds. :raises ForeignAnswerError: it is none."""
     found = answer.json() if answer.body else []
-    if not isinstance(found, list):
+    if not isinstance(found, list) or not all(map(_is_entry, found)):
         raise ForeignAnswerError("the answer is not a listing", status=answer.status, hint=NOT_SWIFT)
     return found
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name", entry.get("subdir")), str)
 
 
 def most(service: Service, limit: int, bucket: str | None) -> int:
@@ -125,19 +129,18 @@ def _exact(service: Service, bucket: str, info: ObjectInfo) -> ObjectInfo:
     answer = service.send("HEAD", bucket, info.key, ok=(404,))
     if answer.status == HTTPStatus.NOT_FOUND:
         return info  # deleted meanwhile
-    return info._replace(size=int(answer.header("Content-Length")), etag=etag_of(answer.headers))
+    return info._replace(size=answer.length(), etag=etag_of(answer.headers))
 
 
 def describe(entry: Mapping[str, Any]) -> ObjectInfo:
-    """Return what a listing says of an object."""
-    # Of a static large object "hash" is its manifest's.
-    return ObjectInfo(
-        entry["name"],
-        int(entry["bytes"]),
-        listed_time(entry["last_modified"]),
-        str(entry.get("slo_etag") or entry["hash"]).strip('"'),
-        entry.get("content_type"),
-    )
+    """Return what a listing says of an object. :raises ForeignAnswerError: it does not."""
+    try:
+        # Of a static large object "hash" is its manifest's.
+        etag = str(entry.get("slo_etag") or entry["hash"]).strip('"')
+        modified = listed_time(entry["last_modified"])
+        return ObjectInfo(entry["name"], int(entry["bytes"]), modified, etag, entry.get("content_type"))
+    except (KeyError, TypeError, ValueError):
+        raise ForeignAnswerError("the listing does not describe its objects", hint=NOT_SWIFT) from None
 
 
 def _by_long_delimiter(

@@ -57,6 +57,13 @@ class Answer:
             raise ForeignAnswerError(f"the answer has no {name}", status=self.status, hint=NOT_SWIFT)
         return value
 
+    def length(self) -> int:
+        """Return the ``Content-Length``. :raises ForeignAnswerError: there is none, or it is no number."""
+        value = self.header("Content-Length")
+        if not (value.isascii() and value.isdecimal()):
+            raise ForeignAnswerError("the answer's Content-Length is no number", status=self.status, hint=NOT_SWIFT)
+        return int(value)
+
 
 class Service:
     """A storage account: who we are there, the connections, and what is known of it.

@@ -131,3 +131,16 @@ def test_a_range_of_few_segments_costs_one_request(make, swift, info, etag, head
     obj = offline_bucket(make(**store.service.config), "box").objects.create("a")
     assert obj.read_range(0, 2) == b"01"
     assert sum(asked.method == "HEAD" for asked in store.service.asked) == heads
+
+
+def test_a_listing_without_an_end(make, swift):
+    entry = {"name": "p/1", "bytes": 1, "hash": "0", "last_modified": "2026-11-20T10:00:00"}
+
+    def answer(asked):
+        if asked.method == "HEAD":
+            return 200, {**MANIFEST, "Content-Length": "0"}, b""
+        return 200, {}, json.dumps([entry]).encode()
+
+    obj = offline_bucket(make(**swift(answer).config), "box").objects.create("a")
+    with pytest.raises(errors.ForeignAnswerError, match="again"):
+        assert obj.size
