@@ -233,8 +233,13 @@ _POSITIVE = (
 
 
 def refuse_http(url: str, settings: Settings) -> None:
-    """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set."""
-    parts = urlsplit(url)
+    """Raise InvalidConfigurationException for plain http to another host, unless ``allow_http`` is set; or no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its text, and the address, may hold a signature.
+        message = "the address of a service is none: its host cannot be read"
+        raise InvalidConfigurationException(message) from None
     if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
         host = parts.netloc.rpartition("@")[2]
         message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"

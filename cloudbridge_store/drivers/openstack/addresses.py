@@ -14,6 +14,7 @@ _UNSIGNED = (
 )
 _ELSEWHERE = "Download it, and upload it here: Swift copies only what is in the same object store"
 _FORM = "Give <account's address>/<bucket>/<object>, percent-encoded, as public_url is"
+_DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 _VERSION = re.compile(r"v\d[.\d]*")
 _PORTS = {"http": 80, "https": 443}
 
@@ -50,6 +51,9 @@ def place_of(service: Service, url: str) -> Place:
     names = (place.bucket,) if place.account is None else (place.account, place.bucket)
     if not all(map(CONTAINER.fullmatch, names)) or not place.key or "\0" in place.key:
         raise InvalidRequestError("the address names no object", hint=_FORM)
+    if _DOT_SEGMENT.search(place.key):
+        # A proxy would have us look at another object than the one that is copied.
+        raise UnsupportedOperationError("the segments . and .. would be resolved away on the way", hint=_ELSEWHERE)
     return place
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
+from cloudbridge_store.drivers.openstack.settings import check_login, sendable
 from cloudbridge_store.drivers.openstack.trust import Trust, trust_of
 from cloudbridge_store.errors import InvalidConfigurationException, ProviderConnectionException
 from cloudbridge_store.redaction import Secret
@@ -74,7 +75,7 @@ class GivenLogin(Login):
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         url = str(plan.config["os_storage_url"]).rstrip("/")
-        self._ticket = Ticket(Secret(plan.config["os_auth_token"]), url)
+        self._ticket = Ticket(Secret(sendable(plan.config, "os_auth_token")), url)
 
     def ticket(self) -> Ticket:
         return self._ticket
@@ -86,7 +87,7 @@ class GivenLogin(Login):
         return self._ticket.url
 
     def trust(self) -> Trust:
-        return trust_of(self._plan.settings)
+        return trust_of(self._plan.settings, config=self._plan.config)
 
     def connection(self) -> Any:
         from keystoneauth1.token_endpoint import Token
@@ -134,7 +135,7 @@ class KeystoneLogin(Login):
             from cloudbridge_store.drivers.openstack.sessions import make_session
 
             plugin, self._cloud = make_plugin(self._plan)
-            self._trust = trust_of(self._plan.settings, self._cloud)
+            self._trust = trust_of(self._plan.settings, self._cloud, self._plan.config)
             self._session = make_session(self._plan, plugin, self._trust)
         return self._session
 
@@ -152,9 +153,19 @@ class KeystoneLogin(Login):
         if isinstance(plugin, AccountPlugin):
             account = plugin.get_account(session)
             return self._checked(account.token, account.url, account.until)
+        if not hasattr(plugin, "get_access"):
+            return self._without_catalogue(plugin)
         access = plugin.get_access(session)
         expires = access.expires.timestamp() - _EARLY if access.expires is not None else _FOREVER
         return self._checked(access.auth_token, self._address(access, self._interface), expires)
+
+    def _without_catalogue(self, plugin: Any) -> Ticket:
+        """Ask a plugin that has a token and an address, such as ``admin_token`` of ``clouds.yaml``."""
+        token, url = plugin.get_token(self.session), plugin.get_endpoint(self.session)
+        if not token or not (url or self._plan.config["os_storage_url"]):
+            message = "config key os_cloud: that auth_type gives no token, or no address of the account"
+            raise InvalidConfigurationException(message)
+        return self._checked(sendable({"os_cloud": token}, "os_cloud"), url, _FOREVER)
 
     def _checked(self, token: str, url: str, until: float) -> Ticket:
         url = str(self._plan.config["os_storage_url"] or url).rstrip("/")
@@ -207,12 +218,14 @@ class KeystoneLogin(Login):
         )
 
     def _access(self) -> Any:
-        plugin = self.session.auth
-        return plugin.get_access(self.session) if hasattr(plugin, "get_access") else None
+        with self._lock:
+            session = self.session
+        return session.auth.get_access(session) if hasattr(session.auth, "get_access") else None
 
     def public_url(self) -> str:
+        url = self.ticket().url  # first: only then is known what the cloud's entry says of the interface
         access = self._access() if self._interface != "public" else None
-        return self.ticket().url if access is None else self._address(access, "public").rstrip("/")
+        return url if access is None else self._address(access, "public").rstrip("/")
 
     def endpoint(self, service_type: str) -> str | None:
         access = self._access()
@@ -275,7 +288,5 @@ def make_login(plan: Plan) -> Login:
         message = f"config key os_interface must be public, internal or admin, not {config['os_interface']!r}"
         raise InvalidConfigurationException(message)
     if not config["os_cloud"]:
-        from cloudbridge_store.drivers.openstack.settings import check_login
-
         check_login(plan)
     return KeystoneLogin(plan)

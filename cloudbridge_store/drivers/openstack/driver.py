@@ -208,7 +208,7 @@ class OpenStackDriver(Driver):
         response = answer.stream
         assert response is not None
         try:
-            announced = int(answer.header("Content-Length"))
+            announced = answer.length()
             start, length, size = sent_range(answer.status, announced, answer.headers.get("Content-Range"))
             info = object_info(key, answer.headers, size)
         except BaseException:

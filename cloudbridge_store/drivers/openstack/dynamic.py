@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from cloudbridge_store.drivers.base import Download, ReadOptions
 from cloudbridge_store.drivers.http import sent_range
-from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.listing import describe, entries_of
 from cloudbridge_store.drivers.openstack.segments import Segment
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import object_info, quoted
 from cloudbridge_store.drivers.streams import BodyStream
-from cloudbridge_store.errors import IntegrityError, InvalidRangeError, ObjectChangedError
+from cloudbridge_store.errors import ForeignAnswerError, IntegrityError, InvalidRangeError, ObjectChangedError
 
 _NOT_AS_LISTED = (
     HTTPStatus.NOT_FOUND,
@@ -42,7 +42,7 @@ def size_of(service: Service, answer: Answer, url: str | None = None) -> int:
     """
     if is_dynamic(answer.headers) and answer.headers.get("content-length", "0") == "0":
         return sum(each.size for each in segments_of(service, answer.headers, url))
-    return int(answer.header("Content-Length"))
+    return answer.length()
 
 
 def segments_of(service: Service, headers: Mapping[str, str], url: str | None = None) -> list[Segment]:
@@ -57,6 +57,8 @@ def _list(service: Service, bucket: str, prefix: str, url: str | None) -> Iterat
         found = [describe(each) for each in entries_of(service.send("GET", bucket, query=query, url=url))]
         if not found:
             return
+        if found[-1].key <= query.get("marker", ""):
+            raise ForeignAnswerError("the listing begins again and again", bucket=bucket, hint=NOT_SWIFT)
         yield from (Segment(bucket, each.key, each.etag, each.size) for each in found)
         query["marker"] = found[-1].key
 
@@ -123,13 +125,23 @@ class SegmentsStream:
             raise reworded(ObjectChangedError, _CHANGED, error) from error
         assert answer.stream is not None
         try:
-            sent = sent_range(answer.status, int(answer.header("Content-Length")), answer.headers.get("content-range"))
+            sent = sent_range(answer.status, answer.length(), answer.headers.get("content-range"))
             if sent != (start, stop - start, segment.size):
                 raise IntegrityError(f"of a segment's bytes {start} to {stop} the service sends {sent}")
         except BaseException:
             answer.stream.raw.close()
             raise
         return BodyStream(answer.stream.raw, stop - start)
+
+
+def _knew_all(service: Service, answer: Answer) -> bool:
+    """Say whether the answer to a range certainly knows of all segments; no is no more than a doubt.
+
+    Only then it has an ETag of them all, which is quoted; else that of the manifest, which is not. With Swift's
+    ``etag_quoter`` all are.
+    """
+    quoted_by_itself = answer.headers.get("etag", "").startswith('"')
+    return quoted_by_itself and bool(service.info) and not service.has("etag_quoter")
 
 
 def open_dynamic(service: Service, bucket: str, key: str, options: ReadOptions, answer: Answer) -> Download | None:
@@ -144,6 +156,8 @@ def open_dynamic(service: Service, bucket: str, key: str, options: ReadOptions, 
         return None
     try:
         if announced is not None:
+            if _knew_all(service, answer):
+                return None
             # A part of the first page. Only without a range Swift tells whether there are others.
             query = {"version-id": options.version} if options.version is not None else None
             if service.send("HEAD", bucket, key, query=query).headers.get("content-length", "0") != "0":

@@ -8,45 +8,71 @@ from http import HTTPStatus
 from typing import Any
 
 from cloudbridge_store.drivers.base import BucketInfo, ObjectInfo, Page
-from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError
 from cloudbridge_store.drivers.openstack.names import SUFFIX
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.translate import etag_of, listed_time
 from cloudbridge_store.errors import ForeignAnswerError
 
 MAX_PAGE = 10_000
+_USUALLY_PERMITTED = 1000
 _MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 _LAST_CHARACTER = "\U0010ffff"
 
 
 def ask_page(service: Service, bucket: str | None, limit: int, **parameters: str | None) -> list[dict[str, Any]]:
-    """Return one page of the account or of a container. Parameters that are empty are left out."""
-    query = {"format": "json", "limit": str(limit), **{name: value for name, value in parameters.items() if value}}
-    answer = service.send("GET", bucket, query=query, headers={"Accept": "application/json"})
-    return entries_of(answer)
+    """Return one page of the account or of a container; :func:`most` says then how many entries it can have.
+
+    :param parameters: those that are empty are left out.
+    """
+    given = {name: value for name, value in parameters.items() if value}
+    wanted = most(service, limit, bucket)
+    try:
+        return _ask_page(service, bucket, wanted, given)
+    except AnswerError as error:
+        if error.status != HTTPStatus.PRECONDITION_FAILED or wanted <= (told := _told(service, bucket)):
+            raise
+        return _ask_page(service, bucket, told, given)
+
+
+def _ask_page(service: Service, bucket: str | None, limit: int, given: Mapping[str, str]) -> list[dict[str, Any]]:
+    query = {"format": "json", "limit": str(limit), **given}
+    return entries_of(service.send("GET", bucket, query=query, headers={"Accept": "application/json"}))
 
 
 def entries_of(answer: Answer) -> list[dict[str, Any]]:
     """Return what a listing holds. :raises ForeignAnswerError: it is none."""
     found = answer.json() if answer.body else []
-    if not isinstance(found, list):
+    if not isinstance(found, list) or not all(map(_is_entry, found)):
         raise ForeignAnswerError("the answer is not a listing", status=answer.status, hint=NOT_SWIFT)
     return found
 
 
-def most(service: Service, limit: int, name: str = "container_listing_limit") -> int:
-    """Return how many entries to ask for: more than the service gives in a page is an error there."""
-    if limit <= 1000:  # noqa: PLR2004 - below every limit known
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name", entry.get("subdir")), str)
+
+
+def most(service: Service, limit: int, bucket: str | None) -> int:
+    """Return how many entries to ask for: more than the service gives in a page is an error there.
+
+    :param bucket: ``None`` where the entries are containers.
+    """
+    # Few operators have less. Theirs refuse the first page, and then it is known.
+    if limit <= _USUALLY_PERMITTED and not service.knows_info:
         return max(1, limit)
-    return min(limit, service.limit("swift", name, MAX_PAGE), MAX_PAGE)
+    return max(1, min(limit, _told(service, bucket)))
+
+
+def _told(service: Service, bucket: str | None) -> int:
+    name = "account_listing_limit" if bucket is None else "container_listing_limit"
+    return min(service.limit("swift", name, MAX_PAGE), MAX_PAGE)
 
 
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
     """List containers, without those that hold the segments of another's large objects."""
-    wanted = most(service, limit, "account_listing_limit")
-    names = ask_page(service, None, wanted, marker=token)
+    names = ask_page(service, None, limit, marker=token)
     shown = [BucketInfo(each["name"], _created(each)) for each in names if not _is_hidden(service, each["name"], names)]
-    return Page(shown, names[-1]["name"] if len(names) >= wanted else None)
+    return Page(shown, names[-1]["name"] if len(names) >= most(service, limit, None) else None)
 
 
 def _created(entry: Mapping[str, Any]) -> datetime | None:
@@ -77,11 +103,10 @@ def list_objects(
     service: Service, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int, token: str | None
 ) -> Page[ObjectInfo]:
     """List objects; a token is the marker to go on from."""
-    wanted = most(service, limit)
     marker = max(token or "", start_after, key=lambda text: text.encode())
     if len(delimiter.encode()) > 1:
-        return _by_long_delimiter(service, bucket, prefix, delimiter, marker, wanted)
-    found = ask_page(service, bucket, wanted, prefix=prefix, delimiter=delimiter, marker=marker)
+        return _by_long_delimiter(service, bucket, prefix, delimiter, marker, limit)
+    found = ask_page(service, bucket, limit, prefix=prefix, delimiter=delimiter, marker=marker)
     items, prefixes = [], []
     for entry in found:
         if "subdir" in entry:
@@ -90,7 +115,7 @@ def list_objects(
                 prefixes.append(entry["subdir"])
         else:
             items.append(_exact(service, bucket, describe(entry)))
-    return Page(items, _position(found[-1]) if len(found) >= wanted else None, prefixes)
+    return Page(items, _position(found[-1]) if len(found) >= most(service, limit, bucket) else None, prefixes)
 
 
 def _position(entry: Mapping[str, Any]) -> str:
@@ -104,26 +129,25 @@ def _exact(service: Service, bucket: str, info: ObjectInfo) -> ObjectInfo:
     answer = service.send("HEAD", bucket, info.key, ok=(404,))
     if answer.status == HTTPStatus.NOT_FOUND:
         return info  # deleted meanwhile
-    return info._replace(size=int(answer.header("Content-Length")), etag=etag_of(answer.headers))
+    return info._replace(size=answer.length(), etag=etag_of(answer.headers))
 
 
 def describe(entry: Mapping[str, Any]) -> ObjectInfo:
-    """Return what a listing says of an object."""
-    # Of a static large object "hash" is its manifest's.
-    return ObjectInfo(
-        entry["name"],
-        int(entry["bytes"]),
-        listed_time(entry["last_modified"]),
-        str(entry.get("slo_etag") or entry["hash"]).strip('"'),
-        entry.get("content_type"),
-    )
+    """Return what a listing says of an object. :raises ForeignAnswerError: it does not."""
+    try:
+        # Of a static large object "hash" is its manifest's.
+        etag = str(entry.get("slo_etag") or entry["hash"]).strip('"')
+        modified = listed_time(entry["last_modified"])
+        return ObjectInfo(entry["name"], int(entry["bytes"]), modified, etag, entry.get("content_type"))
+    except (KeyError, TypeError, ValueError):
+        raise ForeignAnswerError("the listing does not describe its objects", hint=NOT_SWIFT) from None
 
 
 def _by_long_delimiter(
-    service: Service, bucket: str, prefix: str, delimiter: str, marker: str, wanted: int
+    service: Service, bucket: str, prefix: str, delimiter: str, marker: str, limit: int
 ) -> Page[ObjectInfo]:
     """Roll keys up here: Swift knew delimiters of one character only, and Ceph those of one byte."""
-    found = ask_page(service, bucket, wanted, prefix=prefix, marker=marker)
+    found = ask_page(service, bucket, limit, prefix=prefix, marker=marker)
     items: list[ObjectInfo] = []
     prefixes: dict[str, None] = {}
     for entry in found:
@@ -134,7 +158,7 @@ def _by_long_delimiter(
         elif not marker.startswith(rolled):
             prefixes[rolled] = None
     last = next(reversed(prefixes), None)
-    if len(found) < wanted:
+    if len(found) < most(service, limit, bucket):
         return Page(items, None, list(prefixes))
     name = str(found[-1]["name"])
     inside = last is not None and name.startswith(last)

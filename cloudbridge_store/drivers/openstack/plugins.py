@@ -15,7 +15,7 @@ from keystoneauth1.plugin import BaseAuthPlugin
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
-from cloudbridge_store.drivers.openstack.settings import auth_url_of, auth_version_of
+from cloudbridge_store.drivers.openstack.settings import auth_url_of, auth_version_of, sendable
 from cloudbridge_store.errors import InvalidConfigurationException
 
 _EARLY = 30.0
@@ -110,7 +110,6 @@ def make_plugin(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
     if plan.config["os_cloud"]:
         return _from_clouds(plan)
     url = auth_url_of(plan)
-    refuse_http(url, plan.settings)
     version = auth_version_of(plan, url)
     if version == 1:
         return V1Password(url, *_user_and_key(plan)), {}
@@ -120,8 +119,8 @@ def make_plugin(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _user_and_key(plan: Plan) -> tuple[str, str]:
-    config = plan.config
-    return str(config["os_username"]), str(config["os_api_key"] or config["os_password"])
+    key = "os_api_key" if plan.config["os_api_key"] else "os_password"
+    return sendable(plan.config, "os_username"), sendable(plan.config, key)
 
 
 def _version_2(plan: Plan, url: str) -> Any:
@@ -194,8 +193,12 @@ def _from_clouds(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
         found = OpenStackConfig(config_files=files, secure_files=secure, load_envvars=False)
         cloud = found.get_one(name, region_name=plan.config["os_region_name"])
         plugin = cloud.get_auth()
-    except (ConfigException, exceptions.MissingRequiredOptions) as error:
+    except (ConfigException, exceptions.AuthPluginException) as error:
         message = f"config key os_cloud: {error}"
+        raise InvalidConfigurationException(message) from None
+    except (AttributeError, TypeError, ValueError, OSError) as error:
+        # It does not look whether there are mappings and texts where it expects them. What it says may hold a value.
+        message = f"config key os_cloud: clouds.yaml is not what openstacksdk can read ({type(error).__name__})"
         raise InvalidConfigurationException(message) from None
     if url := getattr(plugin, "auth_url", None):
         refuse_http(url, plan.settings)

@@ -57,6 +57,13 @@ class Answer:
             raise ForeignAnswerError(f"the answer has no {name}", status=self.status, hint=NOT_SWIFT)
         return value
 
+    def length(self) -> int:
+        """Return the ``Content-Length``. :raises ForeignAnswerError: there is none, or it is no number."""
+        value = self.header("Content-Length")
+        if not (value.isascii() and value.isdecimal()):
+            raise ForeignAnswerError("the answer's Content-Length is no number", status=self.status, hint=NOT_SWIFT)
+        return int(value)
+
 
 class Service:
     """A storage account: who we are there, the connections, and what is known of it.
@@ -156,6 +163,11 @@ class Service:
         return Answer(response, response.read(), stream=False)
 
     @property
+    def knows_info(self) -> bool:
+        """Whether ``/info`` was asked for, so that looking there costs no request."""
+        return self._info is not None
+
+    @property
     def info(self) -> Mapping[str, Any]:
         """What the service says that it can do (``/info``), asked for once; empty where it says nothing."""
         if self._info is None:
@@ -178,7 +190,7 @@ class Service:
                 found = json.loads(body) if response.status == HTTPStatus.OK else None
             except ValueError:
                 continue
-            if isinstance(found, dict) and "swift" in found:
+            if isinstance(found, dict) and isinstance(found.get("swift"), dict):
                 return found
         return {}
 

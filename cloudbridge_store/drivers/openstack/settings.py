@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudbridge_store.config import ConfigKey
+from cloudbridge_store.config import ConfigKey, refuse_http
 from cloudbridge_store.drivers.base import CONTENT_HEADERS, Capabilities, GiB, MiB
 from cloudbridge_store.drivers.openstack.plan import Plan
 from cloudbridge_store.drivers.swift_presets import SwiftPreset, find
@@ -21,6 +23,7 @@ WAYS: Mapping[str, str] = {
     "os_auth_token": "token",
 }
 """The ways to log in, by the keys that are for one of them only."""
+_HEADER = re.compile(r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?")
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
 
@@ -59,6 +62,9 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
     _key("os_cloud", "name of a cloud in clouds.yaml"),
     _key("os_storage_url", "the account's address; with os_auth_token nothing else is needed"),
     _key("os_auth_token", "a token", "OS_TOKEN", secret=True),
+    _key("os_cacert", "file or directory of the authorities to trust, where ca_bundle names none", kind=Path),
+    _key("os_cert", "file of the certificate that we show the service", kind=Path),
+    _key("os_key", "file of that certificate's key; by default the same file", kind=Path),
     _key("os_temp_url_key", "the account's or the container's key for temporary URLs", secret=True),
     _key(
         "os_weak_conditions",
@@ -96,13 +102,27 @@ def refuse_userinfo(config: Mapping[str, Any]) -> None:
             raise InvalidConfigurationException(message)
 
 
+def sendable(config: Mapping[str, Any], name: str) -> str:
+    """Return a value as a header of UTF-8 holds it.
+
+    :raises InvalidConfigurationException: none can; those below would say so, and show it.
+    """
+    text = str(config[name]).encode().decode("latin-1")
+    if not _HEADER.fullmatch(text):
+        message = f"config key {name} has a line break, another control character, or a space at its beginning or end"
+        raise InvalidConfigurationException(message)
+    return text
+
+
 def auth_url_of(plan: Plan) -> str:
-    """Return the address of the identity service. :raises InvalidConfigurationException: none is known."""
+    """Return the address of the identity service. :raises InvalidConfigurationException: none is known, or is one."""
     given = plan.config["os_auth_url"] or plan.preset.authenticates_at(plan.config["os_region_name"])
     if not given:
         message = "config key os_auth_url is needed, or os_storage_url and os_auth_token, or os_cloud"
         raise InvalidConfigurationException(message)
-    return str(given) if "://" in given else f"https://{given}"
+    url = str(given) if "://" in given else f"https://{given}"
+    refuse_http(url, plan.settings)
+    return url
 
 
 def auth_version_of(plan: Plan, url: str) -> int:

@@ -134,13 +134,14 @@ def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     metadata = metadata_of(headers)
     if is_static(headers):
         metadata.pop(_CEPHS_OWN, None)
-    modified = headers.get("last-modified")
-    if modified is None:
-        raise ForeignAnswerError("the answer has no Last-Modified", hint=NOT_SWIFT)
+    try:
+        modified = parsedate_to_datetime(headers.get("last-modified", ""))
+    except ValueError:
+        raise ForeignAnswerError("the answer has no Last-Modified that is a time", hint=NOT_SWIFT) from None
     return ObjectInfo(
         key,
         size,
-        parsedate_to_datetime(modified),
+        modified,
         etag,
         headers.get("content-type"),
         {} if is_large(headers) else {"md5": etag},

@@ -206,7 +206,7 @@ class Transport:
         return body
 
     def _find_route(self, origin: str) -> Route:
-        scheme, _, host = origin.partition("://")
+        scheme, _, host = origin.lower().partition("://")
         # Of the environment once: looking takes longer than all else about a small request.
         proxy = self._proxy(scheme, host)
         with self._lock:
@@ -221,15 +221,17 @@ class Transport:
         given = self._settings.proxies
         if given is not None:
             return given.get(scheme) or given.get("all")
-        name = host.rpartition(":")[0] or host
         proxies = urllib.request.getproxies()
-        return None if urllib.request.proxy_bypass(name) else proxies.get(scheme) or proxies.get("all")
+        # With the port, if there is one: no_proxy may name it.
+        return None if urllib.request.proxy_bypass(host) else proxies.get(scheme) or proxies.get("all")
 
     def _make_pool(self, proxy: str | None) -> Any:
         options = {"num_pools": 10, "maxsize": POOL_SIZE, "block": False, **_tls_options(self._trust())}
         if proxy is None:
             pool: Any = urllib3.PoolManager(**options)
         else:
+            # Without a scheme it is one of http, as it is to those who log in.
+            proxy = proxy if "://" in proxy else f"http://{proxy}"
             named = urllib3.util.parse_url(proxy)
             headers = urllib3.make_headers(proxy_basic_auth=unquote(named.auth)) if named.auth else None
             pool = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
@@ -263,8 +265,8 @@ def _tls_options(trust: Trust) -> dict[str, Any]:
         return {"cert_reqs": "CERT_NONE", **own}
     import certifi
 
-    named = trust.bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return {"cert_reqs": "CERT_REQUIRED", "ca_certs": str(named or certifi.where()), **own}
+    kind = "ca_cert_dir" if trust.bundle is not None and os.path.isdir(trust.bundle) else "ca_certs"  # noqa: PTH112
+    return {"cert_reqs": "CERT_REQUIRED", kind: trust.bundle or certifi.where(), **own}
 
 
 def _pieces(stream: BinaryIO, size: int) -> Iterator[memoryview]:

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted, and the one that we show: the configuration's, else those of ``clouds.yaml``."""
+"""Whose certificates are trusted, and the one that we show: by the configuration, ``clouds.yaml``, the environment."""
 
 from __future__ import annotations
 
@@ -17,38 +17,59 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
+_ENVIRONMENT = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Read here, so that identity and objects are served alike: requests would not read them with ``proxies``."""
+
+
+class _File(NamedTuple):
+    """A file, and who named it."""
+
+    origin: str
+    path: str
+
+
 class Trust(NamedTuple):
     """What TLS is begun with."""
 
     verify: bool
     bundle: str | None = None
-    """File of the authorities that are trusted; ``None`` stands for the usual ones."""
+    """File or directory of the authorities that are trusted; ``None`` stands for the usual ones."""
     certificate: tuple[str, str] | None = None
     """Files of the certificate that the server may ask us for, and of its key."""
 
 
-def trust_of(settings: Settings, cloud: Mapping[str, Any] = _NOTHING) -> Trust:
+def trust_of(settings: Settings, cloud: Mapping[str, Any] = _NOTHING, config: Mapping[str, Any] = _NOTHING) -> Trust:
     """Return what the configuration says, and of what it says nothing about, what the cloud's entry does.
 
-    :raises InvalidConfigurationException: a file of the cloud's cannot be read, or is not what it should be.
+    :param config: the driver's keys; ``ca_bundle`` of all drivers goes before ``os_cacert``.
+    :raises InvalidConfigurationException: a file cannot be read, or is not what it should be.
     """
+    own = _file("config key ca_bundle", settings.ca_bundle) or _file("config key os_cacert", config.get("os_cacert"))
     # Who names authorities wants the server's certificate compared with them.
-    decided = "verify_tls" in settings.chosen or settings.ca_bundle is not None
+    decided = "verify_tls" in settings.chosen or own is not None
     verify = settings.verify_tls and (decided or (_flag(cloud, "verify", True) and not _flag(cloud, "insecure", False)))
+    certificate = _certificate(cloud, config)
     if not verify:
         _warn()
-    bundle = str(settings.ca_bundle) if settings.ca_bundle is not None else None
-    if bundle is None and verify:
-        bundle = _file(cloud, "cacert")
-        if bundle is not None:
-            _try("cacert", bundle, lambda context: context.load_verify_locations(bundle))
-    certificate = _file(cloud, "cert")
-    if certificate is None:
-        return Trust(verify, bundle)
-    key = _file(cloud, "key") or certificate
+        return Trust(verify, None, certificate)
+    found = own or _file("clouds.yaml: cacert", cloud.get("cacert"))
+    for name in _ENVIRONMENT:
+        found = found or _file(name, os.environ.get(name))
+    if found is not None:
+        _try(found, lambda context: context.load_verify_locations(**_located(found.path)))
+    return Trust(verify, found.path if found is not None else None, certificate)
+
+
+def _certificate(cloud: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, str] | None:
+    found, key = _file("config key os_cert", config.get("os_cert")), config.get("os_key")
+    if found is None:
+        found, key = _file("clouds.yaml: cert", cloud.get("cert")), cloud.get("key")
+    if found is None:
+        return None
+    file = _file("key", key) or found
     # With a password, though an empty one, nobody is asked for it at the terminal.
-    _try("cert", certificate, lambda context: context.load_cert_chain(certificate, key, password=""))
-    return Trust(verify, bundle, (certificate, key))
+    _try(found, lambda context: context.load_cert_chain(found.path, file.path, password=""))
+    return found.path, file.path
 
 
 def _warn() -> None:
@@ -67,17 +88,20 @@ def _flag(cloud: Mapping[str, Any], name: str, default: bool) -> bool:
     return known
 
 
-def _file(cloud: Mapping[str, Any], name: str) -> str | None:
-    value = cloud.get(name)
+def _file(origin: str, value: Any) -> _File | None:
     # Path's raises for a user that is none.
-    return os.path.expanduser(str(value)) if value else None  # noqa: PTH111
+    return _File(origin, os.path.expanduser(str(value))) if value else None  # noqa: PTH111
 
 
-def _try(name: str, path: str, load: Any) -> None:
+def _located(path: str) -> dict[str, str]:
+    return {"capath" if os.path.isdir(path) else "cafile": path}  # noqa: PTH112
+
+
+def _try(file: _File, load: Any) -> None:
     """Read a file now: at the first connection the failure would be the network's."""
     try:
         load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     except (OSError, ValueError) as error:
         # ssl's own are among them.
-        message = f"clouds.yaml: {name} {path!r} cannot be used: {error}"
+        message = f"{file.origin} {file.path!r} cannot be used: {error}"
         raise InvalidConfigurationException(message) from None

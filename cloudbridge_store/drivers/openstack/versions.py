@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from cloudbridge_store.drivers.base import Page, VersionInfo
-from cloudbridge_store.drivers.openstack.listing import describe, entries_of, most
+from cloudbridge_store.drivers.openstack.listing import ask_page, describe, most
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationError
 
@@ -32,18 +32,15 @@ def set_versioning(service: Service, bucket: str, *, enabled: bool) -> None:
 def list_versions(service: Service, bucket: str, prefix: str, limit: int, token: str | None) -> Page[VersionInfo]:
     """List versions and marks of deletion by key, the newest first."""
     _require(service)
-    wanted = most(service, limit)
-    query = {"versions": "true", "format": "json", "limit": str(wanted)}
-    if prefix:
-        query["prefix"] = prefix
+    query = {"versions": "true", "prefix": prefix}
     if token is not None:
         query["marker"], query["version_marker"] = json.loads(token)
-    entries = entries_of(service.send("GET", bucket, query=query))
+    entries = ask_page(service, bucket, limit, **query)
     try:
         items = [_version(each) for each in entries]
     except (KeyError, TypeError, ValueError):
         raise ForeignAnswerError("the list of versions is none of Swift's", bucket=bucket) from None
-    if len(items) < wanted:
+    if len(items) < most(service, limit, bucket):
         return Page(items)
     last = items[-1].info
     return Page(items, json.dumps([last.key, last.version]))

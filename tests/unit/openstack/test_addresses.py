@@ -3,6 +3,7 @@
 import pytest
 
 from cloudbridge_store import errors
+from cloudbridge_store.drivers.openstack.addresses import place_of
 from cloudbridge_store.testing.fixtures import offline_bucket
 
 ACCOUNT = "https://Swift.example.org/gate/v1/AUTH_a"
@@ -34,6 +35,12 @@ def given(make, url=ACCOUNT, **more):
         (f"{ACCOUNT}/b%2Fc/o", errors.InvalidRequestError, "names no object"),
         (f"{ACCOUNT}/b/%00", errors.InvalidRequestError, "names no object"),
         (f"{ACCOUNT}/b/%FF", errors.InvalidRequestError, "names no object"),
+        (f"{ACCOUNT}/b/..", errors.UnsupportedOperationError, "resolved away"),
+        (f"{ACCOUNT}/b/../../AUTH_c/b/o", errors.UnsupportedOperationError, "resolved away"),
+        (f"{ACCOUNT}/b/x/%2E/o", errors.UnsupportedOperationError, "resolved away"),
+        (f"{ACCOUNT}/b/x%2F..%2Fo", errors.UnsupportedOperationError, "resolved away"),
+        ("https://[::1]/gate/v1/AUTH_a/b/o", errors.UnsupportedOperationError, "not one of this"),
+        ("https://swift.example.org./gate/v1/AUTH_a/b/o", errors.UnsupportedOperationError, "not one of this"),
         ("https://swift.example.org/gate/v1//b/o", errors.InvalidRequestError, "names no object"),
         ("https://swift.example.org/gate/v1/a%2Fb/b/o", errors.InvalidRequestError, "names no object"),
         ("https://swift.example.org/gate/v1/%2E%2E/b/o", errors.InvalidRequestError, "names no object"),
@@ -44,6 +51,25 @@ def test_addresses_that_are_refused(make, no_network, url, error, match):
         given(make).copy_from_url(url)
     assert "secret" not in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["https://[x/", "https://me:geheim@swift.example.org/gate/v1/AUTH_a/b/o"])
+def test_addresses_that_nobody_can_ask(make, no_network, url):
+    with pytest.raises(errors.InvalidValueException) as caught:
+        given(make).copy_from_url(url)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("account", "url"),
+    [
+        ("https://Swift.example.org:443/gate/v1/AUTH_a", "HTTPS://SWIFT.example.org/gate/v1/AUTH_a/b/%2e%2e%2e"),
+        ("https://[2001:DB8::1]:8443/v1/AUTH_a", "https://[2001:db8::1]:8443/v1/AUTH_a/b/..."),
+    ],
+)
+def test_spellings_of_one_host(make, account, url):
+    service = make(os_storage_url=account, os_auth_token="t").session.driver._service
+    assert place_of(service, url) == ("b", "...", None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("keystoneauth1")
 
 from cloudbridge_store import errors
-from cloudbridge_store.drivers.base import PutOptions, SignOptions
+from cloudbridge_store.drivers.base import PutOptions, ReadOptions, SignOptions
 from cloudbridge_store.drivers.openstack.segments import Segment
 from cloudbridge_store.drivers.openstack.uploads import put_manifest
 
@@ -101,3 +101,31 @@ def test_pages_are_no_longer_than_the_service_gives(make, swift, limit):
     assert (driver.list_buckets(limit=limit).items, driver.list_objects("abc", limit=limit).items) == ([], [])
     asked = [parse_qs(urlsplit(each.path).query).get("limit") for each in service.asked if each.path != "/info"]
     assert asked == [[str(min(limit, most))] for most in limits.values()]
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "many"}, {"Last-Modified": "soon"}, {"Last-Modified": None}])
+@pytest.mark.parametrize("method", ["head_object", "get_object"])
+def test_headers_that_mean_nothing(make, swift, method, headers):
+    described = {"ETag": "0", "Last-Modified": "Fri, 20 Nov 2026 10:00:00 GMT", "Connection": "close"}
+    session = make(**swift(lambda asked: (200, {**described, **headers}, b"")).config).session
+    given = (ReadOptions(),) if method == "get_object" else ()
+    with pytest.raises(errors.ForeignAnswerError):
+        session.call(getattr(session.driver, method), "box", "a", *given)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "a",
+        {},
+        {"name": 1},
+        {"name": "a"},
+        {"name": "a", "bytes": "many", "hash": "0", "last_modified": "2026-01-01T00:00:00"},
+        {"name": "a", "bytes": 1, "hash": "0", "last_modified": "soon"},
+    ],
+    ids=str,
+)
+def test_listings_that_mean_nothing(make, swift, entry):
+    driver = make(**swift(lambda asked: (200, {}, json.dumps([entry]).encode())).config).session.driver
+    with pytest.raises(errors.ForeignAnswerError):
+        driver.list_objects("box")

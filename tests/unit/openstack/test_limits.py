@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -12,6 +12,7 @@ pytest.importorskip("keystoneauth1")
 from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.core import checks
 from cloudbridge_store.drivers.base import Part, PutOptions, UploadLimits
+from cloudbridge_store.testing.fixtures import offline_bucket
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
 UPLOAD = "0" * 32
@@ -258,3 +259,45 @@ def test_conditions_spare_a_question_where_they_are_kept(make, swift, version, p
     about = [each for each in service.asked if each.path.endswith("/c/a")]
     assert [each.method for each in about] == asked
     assert about[-1].headers.get("if-none-match") == ("*" if asked == ["PUT"] else None)
+
+
+class Listing:
+    """Containers and objects in pages that are shorter than usual, of which a longer one is refused."""
+
+    names = tuple(f"n{number}" for number in range(7))
+
+    def __call__(self, asked):
+        query = parse_qs(urlsplit(asked.path).query)
+        if int(query["limit"][0]) > 3:
+            return 412, {}, b"Maximum limit is 3"
+        found = [name for name in self.names if name > query.get("marker", [""])[0]][: int(query["limit"][0])]
+        described = {"bytes": 0, "hash": "0", "last_modified": "2026-01-01T00:00:00", "count": 0}
+        return 200, {"Content-Type": "application/json"}, json.dumps([{"name": n, **described} for n in found]).encode()
+
+
+SHORT = {"container_listing_limit": 3, "account_listing_limit": 3}
+
+
+def test_pages_as_short_as_the_service_permits(make, swift):
+    service = swift(Listing(), swift=SHORT)
+    provider = make(**service.config)
+    assert [each.name for each in offline_bucket(provider, "box").objects] == list(Listing.names)
+    assert [each.name for each in provider.storage.buckets] == list(Listing.names)
+    assert len(provider.session.driver.list_objects("box", delimiter="//", limit=1000).items) == 3
+
+
+def test_a_page_that_is_refused_is_asked_for_again(make, swift):
+    service = swift(Listing(), swift=SHORT)
+    driver = make(**service.config).session.driver
+    first = driver.list_objects("box", limit=1000)
+    assert (len(first.items), len(driver.list_objects("box", limit=1000, token=first.token).items)) == (3, 3)
+    # From then on it is known.
+    limits = [parse_qs(urlsplit(asked.path).query)["limit"] for asked in service.asked if "limit" in asked.path]
+    assert limits == [["1000"], ["3"], ["3"]]
+
+
+@pytest.mark.parametrize("told", [{"swift": {}}, {"swift": []}, {"swift": {"container_listing_limit": 5000}}])
+def test_a_refusal_that_no_limit_explains(make, swift, told):
+    service = swift(Listing(), **told)
+    with pytest.raises(errors.PreconditionFailedError):
+        list(offline_bucket(make(**service.config), "box").objects)

@@ -292,3 +292,79 @@ print(*sorted(sys.modules))
 """
     loaded = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True).stdout.split()
     assert not {"openstack", "keystoneauth1", "requests"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", ["os_storage_url", "os_auth_url"])
+def test_an_address_that_is_none(make, no_network, name):
+    given = {"os_storage_url": {"os_auth_token": "t"}, "os_auth_url": USER}[name]
+    with pytest.raises(errors.InvalidConfigurationException, match="address"):
+        make(**{**given, name: "https://[geheim/v3"})
+
+
+@pytest.mark.parametrize("name", ["os_auth_token", "os_password", "os_username"])
+@pytest.mark.parametrize("value", ["gehe\nim", "geheim\r\n", " geheim", "geheim\0"])
+def test_what_no_header_can_hold_is_refused_and_not_shown(make, swift, name, value):
+    service = swift(lambda asked: (204, {}, b""))
+    given = service.config
+    if name == "os_auth_token":
+        given = {"os_storage_url": f"{service.script.url}/v1/AUTH_a"}
+    with pytest.raises(errors.InvalidConfigurationException, match=f"config key {name}") as caught:
+        make(**{**given, name: value}).storage.buckets.get("box")
+    assert "gehe" not in str(caught.value)
+    assert not service.script.asked
+
+
+def test_users_of_version_1_have_names_in_utf_8(make, swift):
+    service = swift(lambda asked: (204, {}, b""))
+    make(**{**service.config, "os_username": "test:mü", "os_password": "geheim€"}).storage.buckets.get("box")
+    login = service.script.asked[0].headers
+    # The headers are here as Latin-1 has them.
+    assert login["x-auth-user"].encode("latin-1").decode() == "test:mü"
+    assert login["x-auth-key"].encode("latin-1").decode() == "geheim€"
+
+
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+def test_a_cloud_with_a_token_and_an_address(make, swift, tmp_path, monkeypatch):
+    pytest.importorskip("openstack")
+    service = swift(lambda asked: (204, {}, b""))
+    auth = {"endpoint": f"{service.script.url}/v1/AUTH_a", "token": service.good}
+    config = clouds(tmp_path, monkeypatch, KEYSTONE, auth_type="admin_token", auth=auth)
+    provider = make(**config, retry=service.config["retry"])
+    assert provider.storage.buckets.get("box").name == "box"
+    service.good = "another"
+    with pytest.raises(errors.AuthenticationError):
+        provider.storage.buckets.get("box")
+
+
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+@pytest.mark.parametrize(
+    "content",
+    ["clouds: [1]", "clouds: {lab: 3}", "clouds: {lab: {auth_type: none}}", "clouds: {lab: {auth_type: nope}}"],
+)
+def test_a_clouds_yaml_of_another_shape(make, no_network, tmp_path, monkeypatch, content):
+    pytest.importorskip("openstack")
+    (tmp_path / "clouds.yaml").write_text(content)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with pytest.raises(errors.InvalidConfigurationException, match="os_cloud"):
+        make(os_cloud="lab").storage.buckets.get("box")
+
+
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+def test_the_public_address_is_known_before_anything_was_asked(make, serve, tmp_path, monkeypatch):
+    pytest.importorskip("openstack")
+
+    def answer(asked):
+        places = {"public": "https://public.example.org", "internal": "https://internal.example.org"}
+        endpoints = [
+            {"id": name, "interface": name, "region": "R", "region_id": "R", "url": f"{url}/v1/AUTH_a"}
+            for name, url in places.items()
+        ]
+        catalog = [{"type": "object-store", "id": "s", "name": "swift", "endpoints": endpoints}]
+        token = {"methods": ["password"], "expires_at": "2100-01-01T00:00:00.000000Z", "user": {"id": "u"}}
+        body = json.dumps({"token": {**token, "catalog": catalog}}).encode()
+        return 201, {"X-Subject-Token": "t", "Content-Type": "application/json"}, body
+
+    config = clouds(tmp_path, monkeypatch, f"{serve(answer).url}/v3", interface="internal")
+    service = service_of(make(**config))
+    assert service.public_url == "https://public.example.org/v1/AUTH_a"
+    assert service.storage_url == "https://internal.example.org/v1/AUTH_a"

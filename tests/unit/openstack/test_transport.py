@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("keystoneauth1")
 
-from cloudbridge_store import errors
+from cloudbridge_store import RetryConfig, errors
 from cloudbridge_store.core.source import BytesBody
 from cloudbridge_store.drivers.base import READ_ALL, Body, PutOptions, ReadOptions
 
@@ -259,3 +259,39 @@ def test_a_stranger_is_not_believed_that_something_is_missing(make, swift):
         with pytest.raises(Exception) as caught:
             call()
         assert driver.classify(caught.value).error is errors.ForeignAnswerError
+
+
+OBJECT = {"ETag": "d3b07384d113edec49eaa6238ad5ff00", "Last-Modified": "Fri, 20 Nov 2026 10:00:00 GMT"}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Name proxies for what is asked here, which are usually not."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def ask_given(make, url, **config):
+    provider = make(os_storage_url=f"{url}/v1/AUTH_a", os_auth_token="t", retry=RetryConfig(attempts=1), **config)
+    return provider.session.call(provider.session.driver.head_object, "box", "a")
+
+
+def test_a_proxy_without_a_scheme(make, swift):
+    service = swift(lambda asked: (200, OBJECT, b""))
+    service.good = "t"
+    proxies = {"http": service.script.url.removeprefix("http://")}
+    ask_given(make, "HTTP://127.0.0.2:1", proxies=proxies)
+    assert [asked.path for asked in service.asked] == ["http://127.0.0.2:1/v1/AUTH_a/box/a"]
+
+
+def test_no_proxy_may_name_a_port(make, swift, environment):
+    service = swift(lambda asked: (200, OBJECT, b""))
+    service.good = "t"
+    environment.setenv("http_proxy", "http://127.0.0.2:1")
+    with pytest.raises(errors.ConnectionFailedError):
+        ask_given(make, service.script.url)
+    environment.setenv("no_proxy", service.script.url.removeprefix("http://"))
+    ask_given(make, service.script.url)
+    assert len(service.asked) == 1

@@ -1,7 +1,10 @@
 """Certificates: what ``clouds.yaml`` says of them, and what the configuration says before it."""
 
 import json
+import shutil
 import ssl
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -168,7 +171,69 @@ def test_what_cannot_be_used_is_named(reach, authority, tmp_path, cloud, named):
     assert not reach.script.asked
 
 
-def test_a_file_in_the_home_directory(authority):
+def test_a_file_in_the_home_directory(authority, monkeypatch):
     # The home of these tests is their own directory.
     assert trust_of(Settings(), {"cacert": "~/ca.pem"}).bundle == authority.file
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     assert trust_of(Settings()) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    ("ca_bundle", "os_cacert", "cloud", "requests", "trusted"),
+    [
+        (None, "good", None, None, True),
+        (None, "good", "bad", "bad", True),
+        ("bad", "good", None, None, False),
+        ("good", "bad", None, None, True),
+        (None, "bad", "unchecked", None, False),
+        (None, None, None, "good", True),
+    ],
+)
+def test_the_authority_of_the_environment(
+    reach, authority, other, monkeypatch, ca_bundle, os_cacert, cloud, requests, trusted
+):
+    files = {"good": authority.file, "bad": other.file}
+    entry = {"cacert": files[cloud]} if cloud in files else {"verify": False} if cloud else {}
+    config = {"ca_bundle": files[ca_bundle]} if ca_bundle else {}
+    # With proxies given, requests would look at no environment.
+    provider = reach(authority.context(), entry, proxies={"ftp": "http://127.0.0.1:1"}, **config)
+    provider.close()
+    for name, value in (("OS_CACERT", os_cacert), ("REQUESTS_CA_BUNDLE", requests)):
+        if value:
+            monkeypatch.setenv(name, files[value])
+    provider = reach(authority.context(), entry, proxies={"ftp": "http://127.0.0.1:1"}, **config)
+    if trusted:
+        assert read(provider) == ETAG
+        return
+    with pytest.raises(errors.CertificateError):
+        read(provider)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="only openssl tells how files of a directory are named")
+def test_a_directory_of_authorities(reach, authority, tmp_path):
+    # By the hash of a certificate's subject, as c_rehash names them.
+    directory = tmp_path / "authorities"
+    directory.mkdir()
+    made = subprocess.run(
+        [shutil.which("openssl"), "x509", "-hash", "-noout", "-in", authority.file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (directory / f"{made.stdout.strip()}.0").write_bytes(Path(authority.file).read_bytes())
+    assert read(reach(authority.context(), {}, ca_bundle=directory)) == ETAG
+    assert read(reach(authority.context(), {"cacert": str(directory)})) == ETAG
+
+
+def test_a_certificate_of_the_environment(reach, authority, monkeypatch):
+    monkeypatch.setenv("OS_CERT", authority.certificate)
+    monkeypatch.setenv("OS_KEY", authority.key)
+    assert read(reach(authority.context(asks=True), {"cacert": authority.file, "cert": "/nowhere"})) == ETAG
+
+
+@pytest.mark.parametrize("name", ["ca_bundle", "os_cacert", "os_cert"])
+def test_what_of_the_configuration_cannot_be_used_is_named(make, name, tmp_path, no_network):
+    given = {"os_storage_url": "https://127.0.0.1:1/v1/AUTH_a", "os_auth_token": "t"}
+    with pytest.raises(errors.InvalidConfigurationException, match=f"config key {name} "):
+        read(make(**given, **{name: tmp_path / "missing.pem"}))
