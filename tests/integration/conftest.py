@@ -32,3 +32,26 @@ def make_watched(watch):
     for provider in made:
         watch.see(f"{provider.name} in the end", *walk(provider))
         provider.close()
+
+
+@pytest.fixture(scope="module")
+def harness(request, server):
+    """The store that a module's tests are about: its ``HARNESS``."""
+    kind = request.module.HARNESS
+    with kind(server(kind.kind)) as harness:
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def provider(harness):
+    """A provider of it."""
+    with harness.make_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def bucket(harness, provider):
+    """An empty bucket there."""
+    bucket = harness.make_bucket(provider)
+    yield bucket
+    harness.remove_bucket(bucket)

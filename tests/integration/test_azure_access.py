@@ -15,24 +15,7 @@ from servers.azure_harnesses import AzuriteHarness, AzuriteTlsHarness, make_sas
 from cloudbridge_store import errors
 from cloudbridge_store.drivers.base import PUT_PLAIN
 
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with AzuriteHarness(server("azurite")) as harness:
-        yield harness
-
-
-@pytest.fixture(scope="module")
-def provider(harness):
-    with harness.make_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def bucket(harness, provider):
-    bucket = harness.make_bucket(provider)
-    yield bucket
-    harness.remove_bucket(bucket)
+HARNESS = AzuriteHarness
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from servers.memory import PEAK
 
 from cloudbridge_store import TransferConfig
 
+HARNESS = AzuriteHarness
+
 MiB = 2**20
 MOVER = f"""{PEAK}
 import hashlib, json, sys
@@ -36,20 +38,6 @@ print(peak())
 """
 SIZE = 1024
 """MiB."""
-
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with AzuriteHarness(server("azurite")) as harness:
-        yield harness
-
-
-@pytest.fixture
-def bucket(harness):
-    with harness.make_provider() as provider:
-        bucket = harness.make_bucket(provider)
-        yield bucket
-        harness.remove_bucket(bucket)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")

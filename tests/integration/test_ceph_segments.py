@@ -14,21 +14,11 @@ from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.drivers.openstack.names import RECORDS, SEGMENTS
 from cloudbridge_store.testing.fixtures import noise
 
+HARNESS = CephSwiftHarness
+
 MiB = 2**20
 CUT = TransferConfig(threshold=MiB, part_size=MiB, max_concurrency=1)
 LARGE, OTHER = noise(MiB + 1000, seed=9), noise(MiB + 7, seed=10)
-
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with CephSwiftHarness(server("ceph")) as harness:
-        yield harness
-
-
-@pytest.fixture(scope="module")
-def provider(harness):
-    with harness.make_provider() as provider:
-        yield provider
 
 
 @pytest.fixture

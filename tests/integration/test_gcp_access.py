@@ -30,14 +30,10 @@ from cloudbridge_store.errors import (
     UnsupportedOperationError,
 )
 
+HARNESS = GcsHarness
+
 MiB = 2**20
 NAME = "dir/ä b?#%.txt"
-
-
-@pytest.fixture
-def harness(server):
-    with GcsHarness(server("gcs")) as harness:
-        yield harness
 
 
 @pytest.fixture

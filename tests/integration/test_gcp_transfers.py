@@ -19,6 +19,8 @@ from servers.memory import PEAK
 from cloudbridge_store import TransferConfig
 from cloudbridge_store.errors import ObjectChangedError, ServiceUnavailableError
 
+HARNESS = GcsHarness
+
 MiB = 2**20
 CUT = TransferConfig(5 * MiB, 5 * MiB, 2)
 SENDER = (
@@ -61,12 +63,6 @@ obj = provider.storage.buckets.get(sys.argv[2]).objects.create("killed")
 obj.upload_from_file(sys.argv[3], TransferConfig(5 << 20, 5 << 20, 1), metadata={"m": "ü"})
 """
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
-
-
-@pytest.fixture
-def harness(server):
-    with GcsHarness(server("gcs")) as harness:
-        yield harness
 
 
 @pytest.fixture

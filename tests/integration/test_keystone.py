@@ -23,11 +23,7 @@ from cloudbridge_store.errors import (
 from cloudbridge_store.testing.fault_proxy import FaultProxy, Rule, Status
 from cloudbridge_store.testing.fixtures import noise
 
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with KeystoneHarness(server("keystone")) as harness:
-        yield harness
+HARNESS = KeystoneHarness
 
 
 def keystone(harness, path, content, token=None, method="POST"):

@@ -17,24 +17,7 @@ from cloudbridge_store.errors import (
     UnsupportedOperationError,
 )
 
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with RackspaceHarness(server("rackspace")) as harness:
-        yield harness
-
-
-@pytest.fixture
-def provider(harness):
-    with harness.make_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def bucket(harness, provider):
-    bucket = harness.make_bucket(provider)
-    yield bucket
-    harness.remove_bucket(bucket)
+HARNESS = RackspaceHarness
 
 
 @pytest.mark.parametrize("name", ["CLOUDFILES", "cloudfiles_us", "rackspace"])

@@ -18,21 +18,13 @@ PIECE = 5000
 PREFIX = "ö b/"
 
 
-@pytest.fixture(scope="module")
-def harness(server):
-    with SwiftHarness(server("swift-small")) as harness:
-        yield harness
+class SmallHarness(SwiftHarness):
+    """A Swift whose pages are short."""
+
+    kind = "swift-small"
 
 
-@pytest.fixture(scope="module")
-def provider(harness):
-    with harness.make_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def bucket(harness, provider):
-    return harness.make_bucket(provider)
+HARNESS = SmallHarness
 
 
 @pytest.fixture

@@ -24,22 +24,12 @@ from cloudbridge_store.drivers.openstack import copying, uploads
 from cloudbridge_store.drivers.openstack.names import OWN
 from cloudbridge_store.testing.fixtures import noise
 
+HARNESS = SwiftHarness
+
 MiB = 2**20
 CUT = TransferConfig(threshold=MiB, part_size=MiB, max_concurrency=2)
 LARGE = noise(2 * MiB + 1000, seed=9)
 OTHER = noise(2 * MiB + 7, seed=10)
-
-
-@pytest.fixture(scope="module")
-def harness(server):
-    with SwiftHarness(server("swift")) as harness:
-        yield harness
-
-
-@pytest.fixture(scope="module")
-def provider(harness):
-    with harness.make_provider() as provider:
-        yield provider
 
 
 @pytest.fixture

@@ -309,6 +309,7 @@ class OpenStackDriver(Driver):
         return versions.get_versioning(self._service, bucket)
 
     def set_versioning(self, bucket: str, *, enabled: bool) -> None:
+        self._segments.expect_something(bucket)
         versions.set_versioning(self._service, bucket, enabled=enabled)
 
     def sign_url(self, bucket: str, key: str, method: Method, seconds: int, options: SignOptions) -> SignedRequest:

@@ -74,7 +74,8 @@ class Segments:
         self._there: set[str] = set()
         self._owed: dict[tuple[str, str], list[Segment]] = {}
         """Segments that objects had when they were to be replaced or deleted, until that was answered."""
-        self._replacing_until: dict[str, float] = {}
+        self._guesses: dict[str, tuple[float, bool]] = {}
+        """Until when a container's writes are tried on condition that they replace nothing, or are not."""
 
     def may_be(self, bucket: str) -> bool:
         """Say whether a container may have large objects whose segments are beside it."""
@@ -89,7 +90,7 @@ class Segments:
             if len(self._there) + len(self._none_until) >= _MOST_KNOWN:
                 self._there.clear()
                 self._none_until.clear()
-                self._replacing_until.clear()
+                self._guesses.clear()
             if found:
                 self._there.add(bucket)
             else:
@@ -97,15 +98,25 @@ class Segments:
         return found
 
     def expects_nothing(self, bucket: str, key: str) -> bool:
-        """Say whether a write is best tried on condition that it replaces nothing, as then no segments have to go."""
-        if not self.may_be(bucket) or self._replacing_until.get(bucket, 0.0) > time.monotonic():
+        """Say whether a write is best tried on condition that it replaces nothing, as then no segments have to go.
+
+        Not where a container keeps versions: what is refused then becomes one.
+        """
+        if not self.may_be(bucket) or (bucket, key) in self._owed or not self._service.keeps_conditions:
             return False
-        return (bucket, key) not in self._owed and self._service.keeps_conditions
+        until, best = self._guesses.get(bucket, (0.0, False))
+        if until < time.monotonic():
+            best = not self._keeps_versions(bucket)
+            self._guess(bucket, best)
+        return best
 
     def expect_something(self, bucket: str) -> None:
-        """Have the next writes to a container asked for what they replace: one of them did replace something."""
+        """Have the next writes to a container asked for what they replace: one did replace something, or may have."""
+        self._guess(bucket, False)
+
+    def _guess(self, bucket: str, best: bool) -> None:
         with self._lock:
-            self._replacing_until[bucket] = time.monotonic() + _MEMORY
+            self._guesses[bucket] = time.monotonic() + _MEMORY, best
 
     def make_room(self, bucket: str, policy: str | None) -> None:
         """Create the container of a container's segments, where it is not there."""
@@ -119,7 +130,7 @@ class Segments:
         with self._lock:
             self._there.discard(bucket)
             self._none_until.pop(bucket, None)
-            self._replacing_until.pop(bucket, None)
+            self._guesses.pop(bucket, None)
 
     def of(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
         """Return the segments of an object that go with it: those beside its container. None of a plain object.
