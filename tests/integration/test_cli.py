@@ -26,7 +26,7 @@ from cloudbridge_store.cli.filters import Filters, Rule
 from cloudbridge_store.cli.locations import Local, Remote, Standard, parse
 from cloudbridge_store.cli.progress import Meter, Stopped
 
-MOST_MODULES = 180
+MOST_MODULES = 220
 COMMAND = (sys.executable, "-m", "cloudbridge_store.cli")
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
