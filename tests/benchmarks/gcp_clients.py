@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class Gcsfs(FsspecClient):
     """gcsfs."""
 
     def __init__(self, server: Facts) -> None:
+        # Otherwise it asks Google itself for each bucket's layout, by gRPC, which no address in its settings changes.
+        os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
         from gcsfs import GCSFileSystem
 
         there = {"endpoint_url": server["url"], "use_listings_cache": False}
