@@ -148,6 +148,16 @@ def test_malformed_uploads(ask, bucket, put, reason_of):
     assert reason_of(ask("POST", path, params={"uploadType": "media"}, data=b"")).reason == "required"
 
 
+def test_lines_that_end_with_a_line_feed_only(ask, bucket):
+    content = b"a\nb\r\n--mar\n\nc\n"
+    described = b'--mark\nContent-Type: application/json\n\n{"name": "x", "metadata": {"a": "1"}}'
+    body = described + b"\n--mark\nContent-Type: x/y\n\n" + content + b"\n--mark--"
+    kind = {"Content-Type": 'multipart/related; boundary="mark"'}
+    told = ask("POST", upload_path(bucket), params={"uploadType": "multipart"}, headers=kind, data=body).json()
+    assert (told["contentType"], told["metadata"], told["size"]) == ("x/y", {"a": "1"}, str(len(content)))
+    assert ask("GET", path_of(bucket, "x"), params={"alt": "media"}).content == content
+
+
 @pytest.fixture
 def parts(ask, bucket):
     """Begin an upload in parts: a function that sends requests about it."""

@@ -108,7 +108,10 @@ def _begin(call):
 
 
 class Parts:
-    """The parts of a body of several, one after the other: RFC 2046."""
+    """The parts of a body of several, one after the other: RFC 2046.
+
+    Its lines may end with a line feed alone, as those that gcsfs sends to the service do.
+    """
 
     def __init__(self, pieces, boundary):
         self._pieces = pieces
@@ -117,6 +120,9 @@ class Parts:
         self._buffer = b"\r\n"
         for _ in self._until_mark():
             pass  # what stands before the first part
+        self._fill(1)
+        self._end = b"\n" if self._buffer.startswith(b"\n") else b"\r\n"
+        self._mark = self._end + b"--" + boundary
 
     @property
     def is_over(self):
@@ -128,10 +134,12 @@ class Parts:
         """Return the headers of the next part, and a generator of its content, which is to be read to its end."""
         if self.is_over:
             raise _no_part()
-        while b"\r\n\r\n" not in self._buffer:
+        blank = 2 * self._end
+        while blank not in self._buffer:
             self._fill(len(self._buffer) + 1)
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        headers = read_headers(io.BytesIO(head.lstrip(b" \t").removeprefix(b"\r\n") + b"\r\n\r\n"))
+        head, _, self._buffer = self._buffer.partition(blank)
+        lines = head.lstrip(b" \t").removeprefix(self._end).replace(self._end, b"\r\n")
+        headers = read_headers(io.BytesIO(lines + b"\r\n\r\n"))
         return headers, self._until_mark()
 
     def last(self, pieces):
