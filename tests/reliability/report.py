@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-_WIDTHS = (8, 8, 5, 7, 11)
+_WIDTHS = (10, 8, 5, 7, 11)
 
 
 def rows(lines):
