@@ -50,6 +50,7 @@ from cloudbridge_store.drivers.openstack.translate import (
     conditions,
     describing,
     etag_of,
+    is_dynamic,
     object_info,
     quoted,
     stored,
@@ -172,7 +173,7 @@ class OpenStackDriver(Driver):
             raise InvalidRangeError("the range is empty", bucket=bucket, key=key)
         try:
             answer = self._get(bucket, key, options, ranged=options.ranged)
-            if dynamic.is_dynamic(answer.headers) and answer.stream is not None:
+            if is_dynamic(answer.headers) and answer.stream is not None:
                 found = dynamic.open_dynamic(self._service, bucket, key, options, answer)
                 if found is not None:
                     return found

@@ -7,20 +7,19 @@ is answered with everything, without a length. So here the pages are added up, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from cloudbridge_store.drivers.base import Download, ReadOptions
 from cloudbridge_store.drivers.http import sent_range
-from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
-from cloudbridge_store.drivers.openstack.listing import describe, entries_of
-from cloudbridge_store.drivers.openstack.segments import Segment
+from cloudbridge_store.drivers.openstack.errors import AnswerError, reworded
+from cloudbridge_store.drivers.openstack.segments import Segment, below
 from cloudbridge_store.drivers.openstack.service import Answer, Service
-from cloudbridge_store.drivers.openstack.translate import object_info, quoted
+from cloudbridge_store.drivers.openstack.translate import is_dynamic, object_info, quoted
 from cloudbridge_store.drivers.streams import BodyStream
-from cloudbridge_store.errors import ForeignAnswerError, IntegrityError, InvalidRangeError, ObjectChangedError
+from cloudbridge_store.errors import IntegrityError, InvalidRangeError, ObjectChangedError
 
 _NOT_AS_LISTED = (
     HTTPStatus.NOT_FOUND,
@@ -28,11 +27,6 @@ _NOT_AS_LISTED = (
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 )
 _CHANGED = "a segment changed while the object was read"
-
-
-def is_dynamic(headers: Mapping[str, str]) -> bool:
-    """Say whether an answer is about a dynamic large object."""
-    return "x-object-manifest" in headers
 
 
 def size_of(service: Service, answer: Answer, url: str | None = None) -> int:
@@ -48,19 +42,7 @@ def size_of(service: Service, answer: Answer, url: str | None = None) -> int:
 def segments_of(service: Service, headers: Mapping[str, str], url: str | None = None) -> list[Segment]:
     """Return what a dynamic large object consists of now, from all pages."""
     bucket, _, prefix = unquote(headers["x-object-manifest"]).partition("/")
-    return list(_list(service, bucket, prefix, url))
-
-
-def _list(service: Service, bucket: str, prefix: str, url: str | None) -> Iterator[Segment]:
-    query = {"format": "json", "prefix": prefix}
-    while True:
-        found = [describe(each) for each in entries_of(service.send("GET", bucket, query=query, url=url))]
-        if not found:
-            return
-        if found[-1].key <= query.get("marker", ""):
-            raise ForeignAnswerError("the listing begins again and again", bucket=bucket, hint=NOT_SWIFT)
-        yield from (Segment(bucket, each.key, each.etag, each.size) for each in found)
-        query["marker"] = found[-1].key
+    return list(below(service, bucket, prefix, url))
 
 
 class Span(NamedTuple):

@@ -23,7 +23,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError
+from cloudbridge_store.drivers.openstack.listing import describe, entries_of
 from cloudbridge_store.drivers.openstack.names import (
     LONGEST_BUCKET,
     OWN,
@@ -36,7 +37,7 @@ from cloudbridge_store.drivers.openstack.names import (
 )
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.drivers.openstack.translate import etag_of, is_static
-from cloudbridge_store.errors import StoreError
+from cloudbridge_store.errors import ForeignAnswerError, StoreError
 
 _MEMORY = 10.0
 """Seconds that a container is believed to have no large objects, after the service said so, or to have objects that are
@@ -62,6 +63,26 @@ class Segment(NamedTuple):
 def manifest_etag(segments: Sequence[Segment]) -> str:
     """Return the ETag that an object of these segments has."""
     return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
+
+
+def below(
+    service: Service, bucket: str, prefix: str, url: str | None = None, *, ok: Collection[int] = ()
+) -> Iterator[Segment]:
+    """Yield all in a container whose names begin with a prefix, from all pages.
+
+    :param url: address of its account, where it is not our own.
+    :param ok: 404, where a container that is not there has none.
+    """
+    query = {"format": "json", "prefix": prefix}
+    while True:
+        answer = service.send("GET", bucket, query=query, url=url, ok=ok)
+        found = [] if answer.status == HTTPStatus.NOT_FOUND else [describe(each) for each in entries_of(answer)]
+        if not found:
+            return
+        if found[-1].key <= query.get("marker", ""):
+            raise ForeignAnswerError("the listing begins again and again", bucket=bucket, hint=NOT_SWIFT)
+        yield from (Segment(bucket, each.key, each.etag, each.size) for each in found)
+        query["marker"] = found[-1].key
 
 
 class Segments:
@@ -173,15 +194,7 @@ class Segments:
 
     def _listed(self, bucket: str, prefix: str) -> Iterator[Segment]:
         """Yield all beside a container whose names begin with a prefix."""
-        query = {"format": "json", "prefix": prefix}
-        while True:
-            answer = self._service.send("GET", beside(bucket), query=query, ok=(404,))
-            found = answer.json() if answer.status == HTTPStatus.OK else []
-            if not found:
-                return
-            for each in found:
-                yield Segment(beside(bucket), str(each["name"]), str(each["hash"]), int(each["bytes"]))
-            query["marker"] = found[-1]["name"]
+        return below(self._service, beside(bucket), prefix, ok=(404,))
 
     def record(self, bucket: str, key: str, upload_id: str, etag: str) -> None:
         """Write down that an upload is about to make an object of an ETag, where the service would not tell."""

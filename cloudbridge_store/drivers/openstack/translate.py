@@ -123,9 +123,14 @@ def is_static(headers: Mapping[str, str]) -> bool:
     return headers.get("x-static-large-object", "").lower() in ("true", "1")
 
 
+def is_dynamic(headers: Mapping[str, str]) -> bool:
+    """Say whether an object is a manifest of all that begins with a prefix."""
+    return "x-object-manifest" in headers
+
+
 def is_large(headers: Mapping[str, str]) -> bool:
     """Say whether an object consists of segments, so that its ETag is not its content's MD5."""
-    return is_static(headers) or "x-object-manifest" in headers
+    return is_static(headers) or is_dynamic(headers)
 
 
 def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
