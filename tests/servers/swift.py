@@ -24,6 +24,9 @@ REQUIREMENTS = (
 # S3's access key is the user, its secret key is the password.
 USER, PASSWORD = "test:tester", "testing"
 OTHER_USER, OTHER_PASSWORD = "test2:tester2", "testing2"
+# For the one test that reads all of an account: in the others, containers come and go meanwhile.
+LONE_USER, LONE_PASSWORD = "alone:tester3", "testing3"
+_USERS = {USER: PASSWORD, OTHER_USER: OTHER_PASSWORD, LONE_USER: LONE_PASSWORD}
 POLICIES = ("default", "silver")
 # What a request passes before it is known whose it is, and behind that.
 _BEFORE = "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl formpost"
@@ -32,8 +35,8 @@ SETTINGS = {
     "cache": "paste.filter_factory = servers.swift:cache_filter",
     "tempurl": "methods = GET HEAD PUT POST DELETE",
     "s3api": "location = us-east-1\nauth_pipeline_check = false",
-    "tempauth": f"token_life = 86400\nuser_{USER.replace(':', '_')} = {PASSWORD} .admin\n"
-    f"user_{OTHER_USER.replace(':', '_')} = {OTHER_PASSWORD} .admin",
+    "tempauth": "token_life = 86400"
+    + "".join(f"\nuser_{user.replace(':', '_')} = {password} .admin" for user, password in _USERS.items()),
     # More than is documented, so that it is seen who asks.
     "slo": "max_manifest_segments = 1200",
     "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true",
@@ -46,6 +49,7 @@ class SwiftServer(Server):
     module = "servers.swift"
     access_key, secret_key = USER, PASSWORD
     other_access_key, other_secret_key = OTHER_USER, OTHER_PASSWORD
+    lone_user, lone_password = LONE_USER, LONE_PASSWORD
 
     def arguments(self):
         self.python = str(find())
