@@ -13,7 +13,8 @@ from cloudbridge_store.errors import InvalidValueException, MissingDependencyErr
 ProgressArgument = bool | Callable[[int, int | None], object] | None
 """``True``: a tqdm bar; a callable: called with bytes done and bytes in all (``None`` where unknown)."""
 
-_INTERVAL = 0.1
+INTERVAL = 0.1
+"""Seconds between two reports."""
 
 
 class Progress:
@@ -61,7 +62,7 @@ class Progress:
                 self._show()
 
     def _show(self) -> None:
-        self._next = time.monotonic() + _INTERVAL
+        self._next = time.monotonic() + INTERVAL
         if self._bar is not None:
             self._bar.total = self.total
             self._bar.update(self.done - self._bar.n)

@@ -163,6 +163,9 @@ class _CountedBody(Body):
         if self._counted == self.size and self._at_end is not None:
             self._at_end()
 
+    def feed(self, digest: Callable[[memoryview], object]) -> None:
+        self._body.feed(digest)
+
     @property
     def md5(self) -> bytes:
         return self._body.md5
@@ -186,8 +189,8 @@ class _CountingReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         before = self._stream.tell()
         position = int(self._stream.seek(offset, whence))
-        if position < before:
-            self._count(position - before)
+        # What is left out on the way forward has arrived before.
+        self._count(position - before)
         return position
 
     def tell(self) -> int:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
@@ -297,17 +297,28 @@ class Body(ABC):
     def open(self) -> BinaryIO:
         """Return a fresh stream at the first byte; the caller closes it."""
 
+    def feed(self, digest: Callable[[memoryview], object]) -> None:
+        """Give all of the content to a digest, piece by piece. It does not count as sent."""
+        buffer = memoryview(bytearray(min(self.size, 256 * KiB) or 1))
+        with self.open() as stream:
+            while count := cast("Any", stream).readinto(buffer):
+                digest(buffer[:count])
+
     @cached_property
     def md5(self) -> bytes:
         """MD5 of the content, 16 bytes."""
-        with self.open() as stream:
-            return hashlib.file_digest(cast("Any", stream), partial(hashlib.md5, usedforsecurity=False)).digest()
+        digest = hashlib.md5(usedforsecurity=False)
+        self.feed(digest.update)
+        return digest.digest()
 
     @cached_property
     def crc32(self) -> int:
         """CRC-32 (ISO 3309, as in zlib) of the content."""
-        value, buffer = 0, memoryview(bytearray(min(self.size, 256 * KiB) or 1))
-        with self.open() as stream:
-            while count := cast("Any", stream).readinto(buffer):
-                value = zlib.crc32(buffer[:count], value)
+        value = 0
+
+        def update(piece: memoryview) -> None:
+            nonlocal value
+            value = zlib.crc32(piece, value)
+
+        self.feed(update)
         return value

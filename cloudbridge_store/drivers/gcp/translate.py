@@ -300,10 +300,7 @@ def crc32c_of(body: Body) -> str:
     import google_crc32c  # here, as it warns where it is the slow one
 
     checksum = google_crc32c.Checksum()
-    buffer = memoryview(bytearray(min(body.size, 2**18) or 1))
-    with body.open() as stream:
-        while count := stream.readinto(buffer):  # type: ignore[attr-defined]
-            checksum.update(bytes(buffer[:count]))
+    body.feed(lambda piece: checksum.update(bytes(piece)))
     return base64.b64encode(checksum.digest()).decode()
 
 
