@@ -70,7 +70,7 @@ _NAMES = (
     *("sig", "accountkey", "sharedaccesssignature", r"x-ms-encryption-key(?:-sha256)?"),
     *("access_token", "refresh_token", "id_token", "client_secret", "client_assertion"),
     *("x-goog-signature", "x-goog-credential", r"x-goog-(?:copy-source-)?encryption-key(?:-sha256)?"),
-    *("assertion", "subject_token", "private_key", "private_key_id", "signedblob"),
+    *("assertion", "subject_token", "private_key", "private_key_id", "signedblob", "upload_id"),
     *("x-auth-key", "x-storage-token", "x-subject-token", "x-service-token", "apikey", "temp_url_sig"),
     r"x-(?:account|container)-meta-temp-url-key(?:-2)?",
 )

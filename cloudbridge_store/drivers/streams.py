@@ -36,9 +36,9 @@ class SentStream:
         return self._size
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield the bytes in pieces, which are good until the next one is asked for."""
+        """Yield the bytes from the position on in pieces, which are good until the next one is asked for."""
         buffer = memoryview(bytearray(min(_PIECE, self._size)))
-        left = self._size
+        left = self._size - self._stream.tell()
         while left:
             count = self._stream.readinto(buffer[:left])  # type: ignore[attr-defined]
             left -= count

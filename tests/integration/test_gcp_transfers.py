@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,20 @@ from servers.gcs_harnesses import GcsHarness
 from servers.memory import PEAK
 
 from cloudbridge_store import TransferConfig
-from cloudbridge_store.errors import ObjectChangedError, ServiceUnavailableError
+from cloudbridge_store.errors import (
+    IntegrityError,
+    ObjectChangedError,
+    PreconditionFailedError,
+    ServiceUnavailableError,
+)
+from cloudbridge_store.testing.fault_proxy import (
+    EarlyStatus,
+    FaultProxy,
+    FlipRequestBit,
+    Match,
+    ResetRequestBody,
+    Rule,
+)
 
 HARNESS = GcsHarness
 
@@ -183,7 +197,7 @@ def test_a_copy_of_several_calls(bucket):
     assert (obj.metadata, obj.content_type, obj.headers) == ({"m": "ü"}, "x/y", {"cache_control": "no-store"})
 
 
-def test_what_has_a_condition_goes_in_one_request(harness, bucket):
+def test_what_has_a_condition_is_not_cut(harness, bucket):
     sent = []
     with harness.make_provider(on_event=sent.append) as provider:
         obj = provider.storage.buckets.get(bucket.name).objects.create("a")
@@ -193,3 +207,69 @@ def test_what_has_a_condition_goes_in_one_request(harness, bucket):
         obj.upload(content[::-1], CUT, if_match=obj.etag)
     assert [event.operation for event in sent if event.bytes] == ["put_object", "put_object"]
     assert bucket.objects.create("a").content() == content[::-1]
+
+
+def make_all_large(provider):
+    driver = provider.session.driver
+    driver.capabilities = replace(driver.capabilities, multipart_threshold=1)
+
+
+@pytest.mark.parametrize("given", ["bytes", "file", "stream"])
+def test_what_is_large_and_has_a_condition_goes_on_where_it_broke_off(harness, bucket, tmp_path, given):
+    """Broken three times on the way, refused once: each time what has arrived is not sent again."""
+    content = os.urandom(12 * MiB + 5)
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    told = []
+    with FaultProxy(harness.upstream) as proxy, harness.make_provider_at(proxy.url) as provider:
+        make_all_large(provider)
+        pieces = Match("PUT", headers={"content-range": r"bytes \d"})
+        breaks = proxy.add(Rule(pieces, ResetRequestBody(at=3 * MiB + 7, forward=True), times=3))
+        busy = proxy.add(Rule(pieces, EarlyStatus(503, at=MiB)))
+        obj = provider.storage.buckets.get(bucket.name).objects.create("a")
+        if given == "file":
+            obj.upload_from_file(path, if_none_match="*", metadata={"m": "ü"}, progress=lambda *each: told.append(each))
+        else:
+            data = content if given == "bytes" else iter([content[: 5 * MiB], content[5 * MiB :]])
+            obj.upload(data, if_none_match="*", metadata={"m": "ü"})
+        assert (breaks.consumed, busy.consumed) == (3, 1)
+        sent = sum(each.body_length for each in proxy.requests if each.method == "PUT")
+        # Three times 3 MiB arrived, and of what was left the proxy may have read all before it refused it.
+        assert len(content) < sent < len(content) + 4 * MiB
+    stored = bucket.objects.get("a")
+    assert (stored.content(), stored.metadata, set(stored.checksums)) == (content, {"m": "ü"}, {"crc32c", "md5"})
+    if told:
+        assert told[-1] == (len(content), len(content))
+
+
+def test_a_condition_that_does_not_hold_stores_nothing_of_a_large_one(harness, bucket):
+    obj = bucket.objects.create("a").upload(b"first")
+    with harness.make_provider() as provider:
+        make_all_large(provider)
+        large = provider.storage.buckets.get(bucket.name).objects.create("a")
+        for condition in ({"if_none_match": "*"}, {"if_match": "17"}):
+            with pytest.raises(PreconditionFailedError):
+                large.upload(os.urandom(2 * MiB), **condition)
+        assert obj.content() == b"first"
+        large.upload(b"2" * 2 * MiB, if_match=obj.etag)
+    assert bucket.objects.create("a").content() == b"2" * 2 * MiB
+
+
+def test_somebody_is_faster_than_a_large_one(harness, bucket):
+    with FaultProxy(harness.upstream) as proxy, harness.make_provider_at(proxy.url) as provider:
+        make_all_large(provider)
+        other = bucket.objects.create("a")
+        pieces = Match("PUT", headers={"content-range": r"bytes \d"})
+        proxy.add(Rule(pieces, ResetRequestBody(at=MiB, forward=True), hook=lambda: other.upload(b"other")))
+        with pytest.raises(PreconditionFailedError):
+            provider.storage.buckets.get(bucket.name).objects.create("a").upload(os.urandom(4 * MiB), if_none_match="*")
+    assert bucket.objects.create("a").content() == b"other"
+
+
+def test_a_large_one_that_is_damaged_on_its_way_is_not_stored(harness, bucket):
+    with FaultProxy(harness.upstream) as proxy, harness.make_provider_at(proxy.url, retry_attempts=2) as provider:
+        make_all_large(provider)
+        proxy.add(Rule(Match("PUT", headers={"content-range": r"bytes \d"}), FlipRequestBit(at=MiB), times=None))
+        with pytest.raises(IntegrityError):
+            provider.storage.buckets.get(bucket.name).objects.create("a").upload(os.urandom(4 * MiB), if_none_match="*")
+    assert bucket.objects.get("a") is None

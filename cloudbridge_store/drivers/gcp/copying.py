@@ -8,7 +8,7 @@ from typing import Any
 
 from cloudbridge_store.drivers.base import READ_ALL, PutOptions, ReadOptions, Stored
 from cloudbridge_store.drivers.gcp.answers import required
-from cloudbridge_store.drivers.gcp.errors import classify, failure_of
+from cloudbridge_store.drivers.gcp.errors import failure_of, passes
 from cloudbridge_store.drivers.gcp.service import Service, object_path
 from cloudbridge_store.drivers.gcp.translate import (
     DESCRIBED_FIELDS,
@@ -95,17 +95,12 @@ def _rewrite(
             if token is not None and token == old and failure_of(error) is InvalidRequestError:
                 token = None  # the service keeps none for longer than a week
                 continue
-            if token is not None and _passes(error):
+            if token is not None and passes(error):
                 service.rewrites[same] = token
             raise
         if required(found, "done"):
             return stored(required(found, "resource"))
         token = str(required(found, "rewriteToken"))
-
-
-def _passes(error: Exception) -> bool:
-    failure = classify(error)
-    return failure is not None and failure.retry != "no"
 
 
 def set_storage_class(service: Service, bucket: str, key: str, name: str) -> None:

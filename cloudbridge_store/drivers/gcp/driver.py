@@ -45,6 +45,7 @@ from cloudbridge_store.drivers.gcp import (
     versions,
     writing,
 )
+from cloudbridge_store.drivers.gcp.resumable import ResumableUploads
 from cloudbridge_store.drivers.gcp.service import Service
 from cloudbridge_store.drivers.gcp.settings import CONFIG_KEYS, capabilities_of, refuse_contradictions
 from cloudbridge_store.errors import StoreError
@@ -60,6 +61,7 @@ class GcpDriver(Driver):
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._resumable = ResumableUploads(service)
         self.capabilities = capabilities_of(anonymous=service.identity.anonymous)
 
     @classmethod
@@ -139,6 +141,8 @@ class GcpDriver(Driver):
         return reading.get_object(self._service, bucket, key, options)
 
     def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> Stored:
+        if body.size > self.capabilities.multipart_threshold:
+            return self._resumable.put_object(bucket, key, body, options)
         return writing.put_object(self._service, bucket, key, body, options)
 
     def delete_object(self, bucket: str, key: str, version: str | None = None) -> None:

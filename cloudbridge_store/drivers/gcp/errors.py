@@ -383,6 +383,12 @@ def failure_of(error: BaseException) -> type[StoreError]:
     return found.error if found is not None else ProviderInternalException
 
 
+def passes(error: BaseException) -> bool:
+    """Say whether what an exception tells of may be over the next time."""
+    failure = classify(error)
+    return failure is not None and failure.retry != "no"
+
+
 def as_store_error(error: Exception, **context: Any) -> StoreError:
     """Return an exception of the SDK as one of ours."""
     found = classify(error)

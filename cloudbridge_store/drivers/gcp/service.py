@@ -18,8 +18,9 @@ from cloudbridge_store.drivers.gcp.settings import choose_endpoint, choose_iam_e
 from cloudbridge_store.drivers.gcp.wire import Answer, Body, Wire, read_all
 from cloudbridge_store.errors import BucketNotFoundError, InvalidRequestError
 
-_JSON = "application/json; charset=UTF-8"
-_REFUSED = 300
+JSON = "application/json; charset=UTF-8"
+REFUSED = 300
+"""The least status of an answer that is not one of success."""
 _DOTS = re.compile(r"(?:(?<=/)|^)\.\.?(?=/|$)")
 _BUCKET = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{3,222}")
 Query = Mapping[str, "str | int | None"]
@@ -63,7 +64,7 @@ class Service:
         body = None
         if document is not None:
             body = json.dumps(document).encode()
-            more["Content-Type"] = _JSON
+            more["Content-Type"] = JSON
         answer = self.send(method, f"/storage/v1{path}{_query({**query, 'prettyPrint': 'false'})}", more, body)
         return json_of(answer) if answer.data else {}
 
@@ -72,20 +73,28 @@ class Service:
     ) -> Answer:
         """Send a request and read the answer.
 
-        :param target: path and query.
-        :param patience: seconds to wait for it, beyond the configured time-out.
         :raises GoogleAPICallError: it is not one of success.
         """
-        own = self._headers(method, headers, body)
-        answer = self.wire.exchange(method, f"{self.endpoint}{target}", own, body, patience)
-        if answer.status >= _REFUSED:
+        answer = self.exchange(method, target, headers, body, patience)
+        if answer.status >= REFUSED:
             raise refusal(answer)
         return answer
+
+    def exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None, patience: float = 0.0
+    ) -> Answer:
+        """Send a request and read the answer, whatever its status.
+
+        :param target: path and query.
+        :param patience: seconds to wait for it, beyond the configured time-out.
+        """
+        own = self._headers(method, headers, body)
+        return self.wire.exchange(method, f"{self.endpoint}{target}", own, body, patience)
 
     def open(self, target: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """Ask for content, which is still to come. :raises GoogleAPICallError: the answer is not one of success."""
         response = self.wire.open("GET", f"{self.endpoint}{target}", self._headers("GET", headers, None))
-        if response.status >= _REFUSED:
+        if response.status >= REFUSED:
             raise refusal(read_all(response))
         return response
 

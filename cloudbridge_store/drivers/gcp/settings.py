@@ -110,7 +110,7 @@ _ABLE = Capabilities(
     multipart=True,
     copy=True,
     conditional_put=frozenset({"if_match", "if_none_match"}),
-    # Its uploads in parts know no preconditions; one request takes any object there can be, under a condition too.
+    # Its uploads in parts know no preconditions; a resumable one does, and takes any object there can be.
     conditional_multipart=False,
     conditional_copy=True,
     conditional_read=True,

@@ -5,12 +5,11 @@ The service has three ways to store a large object in pieces:
 * *Multipart uploads* take parts in any order and in parallel, verify each, list them, and leave nothing behind when
   they are aborted; all that an upload by this library needs. They know no conditions (a request with one is refused),
   and the object they make has no MD5.
-* *Resumable uploads* are one sequence of bytes: no parallelism, and no part can be replaced.
+* *Resumable uploads* are one sequence of bytes: no parallelism, and no part can be replaced. They know conditions.
 * *Composing* makes objects of up to 32 others, which are visible to everybody meanwhile, cost a deletion each, and stay
   when a program dies.
 
-So parts are those of a multipart upload, and what has a condition goes in one request, which takes any object that the
-service can hold.
+So parts are those of a multipart upload, and what is large and has a condition is a resumable upload (``resumable``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Objects as they go: one request that holds description and content, and is refused unless the digest fits."""
+"""Objects in one request, which holds description and content, and is refused unless the digest fits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
     The description has the CRC-32C of the content, which the service compares before it stores anything: of the two
     digests it knows, the one that costs a fifteenth of the other.
     """
-    description = {"name": key, "contentType": _DEFAULT_TYPE, "crc32c": crc32c_of(body), **describing(options)}
+    description = description_of(key, body, options)
     boundary = uuid.uuid4().hex
     head = _head(boundary, description)
     tail = f"\r\n--{boundary}--\r\n".encode()
@@ -43,8 +43,7 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
     }
     query = {
         "uploadType": "multipart",
-        **conditions(options),
-        "kmsKeyName": kms_key(options.encryption),
+        **query_of(options),
         "fields": STORED_FIELDS,
         "prettyPrint": "false",
     }
@@ -53,6 +52,16 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
         pieces = _pieces(head, SentStream(stream, body.size), tail)
         sent = b"".join(map(bytes, pieces)) if body.size <= _IN_ONE_PIECE else pieces
         return stored(json_of(service.send("POST", target, headers, sent)))
+
+
+def description_of(key: str, body: Body, options: PutOptions) -> dict[str, Any]:
+    """Return the document that describes a new object, by which the service knows a content that is damaged."""
+    return {"name": key, "contentType": _DEFAULT_TYPE, "crc32c": crc32c_of(body), **describing(options)}
+
+
+def query_of(options: PutOptions) -> dict[str, str | None]:
+    """Return the parameters of a request that stores an object."""
+    return {**conditions(options), "kmsKeyName": kms_key(options.encryption)}
 
 
 def _head(boundary: str, description: Mapping[str, Any]) -> bytes:
