@@ -30,7 +30,7 @@ from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedErro
 from cloudbridge_store.redaction import hide
 
 LARGEST_AT_ONCE = 256 * MiB
-"""Bytes that Copy Blob From URL takes."""
+"""Bytes that Copy Blob From URL takes. It takes neither nothing nor what is no block blob."""
 BLOCK = 64 * MiB
 """Bytes that the service fetches in one request, well within a read time-out."""
 _MOST_BLOCKS = 50_000
@@ -171,9 +171,9 @@ def copy(
     tags = {}
     if options is None and found.get("x-ms-tag-count"):
         tags = tagging.get_tags(service, bucket, key, selected)
-    if options is not None or info.size > LARGEST_AT_ONCE:
-        return one.described(options or _description(info, found, tags))
-    return one.at_once(_beside_properties(found, tags))
+    if options is None and 0 < info.size <= LARGEST_AT_ONCE and _is_block_blob(found):
+        return one.at_once(_beside_properties(found, tags))
+    return one.described(options or _description(info, found, tags))
 
 
 def copy_url(service: Service, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
@@ -204,8 +204,16 @@ def _beside_properties(found: Mapping[str, str], tags: Mapping[str, str]) -> dic
 
 
 def _chosen_tier(found: Mapping[str, str]) -> str | None:
-    """Return the source's tier, unless nobody chose it: then that of the copy is the account's default likewise."""
-    return None if found.get("x-ms-access-tier-inferred") == "true" else found.get("x-ms-access-tier")
+    """Return the source's tier, unless nobody chose it: then that of the copy is the account's default likewise.
+
+    The tiers of page blobs are others.
+    """
+    chosen = found.get("x-ms-access-tier-inferred") != "true" and _is_block_blob(found)
+    return found.get("x-ms-access-tier") if chosen else None
+
+
+def _is_block_blob(found: Mapping[str, str]) -> bool:
+    return found.get("x-ms-blob-type", "BlockBlob") == "BlockBlob"
 
 
 def _readable(service: Service, signer: Signer, bucket: str, key: str, version: str | None) -> tuple[str, str | None]:
