@@ -18,6 +18,7 @@ DEVELOPMENT: Mapping[str, str] = {
     "blobendpoint": "http://127.0.0.1:10000/devstoreaccount1",
 }
 """What ``UseDevelopmentStorage=true`` stands for. Microsoft publishes the key: the emulator's is no secret."""
+_OTHER_SERVICE = re.compile(r"([^.]+)\.(?:z\d+\.)?(?:dfs|file|queue|table)\.(?:core|storage)\..+", re.IGNORECASE)
 _ACCOUNT = re.compile("[a-z0-9]{3,24}")
 _HOST = re.compile(
     r"(?P<account>[a-z0-9]{3,24})(?:-secondary|-ipv6|-dualstack)*\.(?:z\d+\.)?(?:privatelink\.)?blob\..+", re.IGNORECASE
@@ -49,13 +50,23 @@ def parse_connection_string(text: str | None) -> dict[str, str]:
     parts: dict[str, str] = {}
     for piece in filter(None, (text or "").split(";")):
         name, separator, value = piece.strip().partition("=")
-        if not separator or not value.strip():
-            message = "config key azure_connection_string must be NAME=VALUE;NAME=VALUE, as the portal shows it"
+        if not separator or not value.strip() or not name.strip().isalpha():
+            message = (
+                "config key azure_connection_string must be NAME=VALUE;NAME=VALUE, as the portal shows it, unquoted"
+            )
             raise InvalidConfigurationException(message)
         parts[name.strip().lower()] = hide(value.strip())
     if parts.get("usedevelopmentstorage", "").lower() == "true":
-        return {**DEVELOPMENT, **parts}
+        return {**DEVELOPMENT, **_elsewhere(parts.get("developmentstorageproxyuri")), **parts}
     return parts
+
+
+def _elsewhere(proxy: str | None) -> dict[str, str]:
+    """Return where the emulator is that is not on this machine: the port and the account are always the same."""
+    if proxy is None:
+        return {}
+    host = str(proxy).rstrip("/")
+    return {"blobendpoint": f"{host}:{urlsplit(DEVELOPMENT['blobendpoint']).port}/{DEVELOPMENT['accountname']}"}
 
 
 def find_place(config: Mapping[str, Any], parts: Mapping[str, str]) -> Place:
@@ -106,6 +117,9 @@ def _at(url: str, account: str) -> Place:
     path = parts.path.strip("/")
     if "/" in path:
         message = f"{url} is the address of something in an account: azure_endpoint_url is the account's own"
+        raise InvalidConfigurationException(message)
+    if _OTHER_SERVICE.fullmatch(parts.hostname):
+        message = f"{url} is the address of another service of the account: give the one with .blob. in it"
         raise InvalidConfigurationException(message)
     found = _HOST.fullmatch(parts.hostname)
     account = account or path or (found["account"] if found else "")

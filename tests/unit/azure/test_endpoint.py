@@ -19,6 +19,14 @@ EMULATOR = "http://127.0.0.1:10000/devstoreaccount1"
         ({"azure_endpoint_url": "http://localhost:10000/account1/"}, "account1", "http://localhost:10000/account1"),
         ({"azure_connection_string": "UseDevelopmentStorage=true"}, "devstoreaccount1", EMULATOR),
         (
+            {
+                "azure_connection_string": "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://emulator",
+                "allow_http": True,
+            },
+            "devstoreaccount1",
+            "http://emulator:10000/devstoreaccount1",
+        ),
+        (
             {"azure_connection_string": "AccountName=acc2;AccountKey=YQ==;EndpointSuffix=core.usgovcloudapi.net"},
             "acc2",
             "https://acc2.blob.core.usgovcloudapi.net",
@@ -59,6 +67,13 @@ def test_the_account_of_a_private_link(make):
         ({"azure_endpoint_url": "https://files.example.com/account1/container"}, "the account's own"),
         ({"azure_endpoint_url": "ftp://files.example.com"}, "no address"),
         ({"azure_endpoint_url": "http://files.example.com"}, "allow_http"),
+        ({"azure_endpoint_url": "https://account1.dfs.core.windows.net"}, "with .blob. in it"),
+        ({"azure_endpoint_url": "https://account1.z6.queue.storage.azure.net"}, "with .blob. in it"),
+        ({"azure_connection_string": '"AccountName=acc5;AccountKey=geheim"'}, "unquoted"),
+        (
+            {"azure_connection_string": "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://emulator"},
+            "allow_http",
+        ),
         ({"azure_connection_string": "DefaultEndpointsProtocol=http;AccountName=acc;AccountKey=YQ=="}, "allow_http"),
     ],
 )
