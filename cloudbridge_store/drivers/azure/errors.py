@@ -31,6 +31,7 @@ from cloudbridge_store.errors import (
     InvalidRequestError,
     NotModifiedError,
     OperationTimeoutError,
+    PermissionDeniedError,
     ProviderInternalException,
     ServiceUnavailableError,
     StoreError,
@@ -54,10 +55,18 @@ _IDENTITY = (
     "or set azure_anonymous"
 )
 _CLOCK = "This machine's clock differs from the service's: set it right"
+_WRONG = (
+    "Check azure_storage_key, azure_sas_token, azure_access_token and azure_storage_account: they do not belong "
+    "together, or the signature is for another bucket or object; and tokens are taken by https only"
+)
+_LEVEL = (
+    "The shared access signature is for less: one of an object (sr=b) opens no bucket, and one of a bucket (sr=c) no "
+    "account. azure_container names the bucket that it is for"
+)
 _SHOWN = 500
 _TOLERATED = 15 * 60
 """Seconds that the service lets a request be old."""
-ENDED = "The shared access signature has ended, or has not begun: get a new one"
+ENDED = "The shared access signature, or the token, has ended, or has not begun: get a new one"
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
@@ -260,14 +269,20 @@ def _meaning(said: Said) -> Meaning:
     if said.code == "InvalidOperation" and "MD5" in said.text:
         return BY_CODE["Md5Mismatch"]  # as Azurite says it
     if said.code in BY_CODE:
-        meaning = BY_CODE[said.code]
-        # Something on the way may have said so after it was done.
-        late = said.status == HTTPStatus.SERVICE_UNAVAILABLE and meaning.error is ThrottledError
-        return meaning._replace(retry="idempotent") if late else meaning
+        return _of_code(said)
     if not said.code and "x-ms-request-id" not in said.headers and said.status not in _FROM_ANYBODY:
         # The service names a code or a request in all of its answers: somebody else answered.
         return Meaning(ForeignAnswerError, hint=ADDRESS)
     return meaning_of_status(said.status)
+
+
+def _of_code(said: Said) -> Meaning:
+    meaning = BY_CODE[said.code]
+    if meaning.error is ThrottledError and said.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return meaning._replace(retry="idempotent")  # something on the way may have said so after it was done
+    if meaning.error is InvalidRequestError and (said.status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return meaning_of_status(said.status)  # of a source that it does not get in time, or that is busy
+    return meaning
 
 
 def _specific(meaning: Meaning, needs: str) -> Meaning:
@@ -297,6 +312,7 @@ _CAUSES = (
     ),
     (re.compile("request date header|Request date header too old|is not within|time skew", re.IGNORECASE), "clock"),
     (re.compile("Issuer validation|Audience validation|Lifetime validation", re.IGNORECASE), "token"),
+    (re.compile("signed resource is not allowed", re.IGNORECASE), "level"),
 )
 
 
@@ -312,8 +328,9 @@ def _of_refused_signature(said: Said) -> Meaning:
         return Meaning(ClockSkewError, hint=f"{_CLOCK}{there}")
     if cause == "token":
         return Meaning(CredentialsExpiredError, "auth", "The token is for something else, or has ended: get a new one")
-    hint = "Check azure_storage_key, azure_sas_token and azure_storage_account: they do not belong together"
-    return Meaning(AuthenticationError, hint=hint)
+    if cause == "level":
+        return Meaning(PermissionDeniedError, hint=_LEVEL)
+    return Meaning(AuthenticationError, hint=_WRONG)
 
 
 def _clocks_differ(there: str | None) -> bool:

@@ -278,6 +278,13 @@ def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
     [
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationPermissionMismatch")),
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationFailure")),
+        (
+            {"azure_sas_token": "sv=1&sr=b&sig=x"},
+            (
+                *refused(403, "AuthenticationFailed")[:2],
+                b"<AuthenticationErrorDetail>The specified signed resource is not allowed for the this resource level",
+            ),
+        ),
         ({"azure_anonymous": True}, refused(404, "ResourceNotFound")),
         ({"azure_anonymous": True}, refused(401, "NoAuthenticationInformation")),
     ],
