@@ -43,8 +43,11 @@ def _only(service: Service, bucket: str) -> BucketInfo:
     """Return the one bucket that the credentials are for, having had the service look at them.
 
     A signature for a container permits nobody to describe it, whatever its letters are, and need not permit to list.
-    Of a container whose objects alone are public, nobody is told that it exists.
+    Of a container whose objects alone are public, nobody is told that it exists. Of a signature for one object the
+    service says nothing before that object is asked for.
     """
+    if service.identity.of_object:
+        return BucketInfo(bucket)
     try:
         service.send("GET", service.path(bucket), {**_CONTAINER, "comp": "list", "maxresults": "1"})
     except HttpResponseError as error:

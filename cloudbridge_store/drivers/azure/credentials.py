@@ -46,6 +46,11 @@ class Credentials:
         """Whether what belongs to the account itself may be asked for: not with a signature for one bucket or blob."""
         return self.kind in ("key", "token") or (self.kind == "sas" and "sr" not in parse_qs(str(self.sas)))
 
+    @property
+    def of_object(self) -> bool:
+        """Whether nothing but one object, or what is in one directory, may be asked for: no bucket, whatever of it."""
+        return self.kind == "sas" and parse_qs(str(self.sas)).get("sr", ["c"])[0] != "c"
+
     def has_ended(self) -> bool:
         """Say whether a shared access signature says of itself that its time is over, by this machine's clock."""
         ends = parse_qs(str(self.sas or "")).get("se", [""])[0]

@@ -279,7 +279,7 @@ def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationPermissionMismatch")),
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationFailure")),
         (
-            {"azure_sas_token": "sv=1&sr=b&sig=x"},
+            {"azure_sas_token": "sv=1&si=policy&sig=x"},
             (
                 *refused(403, "AuthenticationFailed")[:2],
                 b"<AuthenticationErrorDetail>The specified signed resource is not allowed for the this resource level",
@@ -296,6 +296,14 @@ def test_the_one_bucket_need_not_be_described(play, who, answer):
     assert query_of(script.asked[0])["comp"] == "list"
     with pytest.raises(HttpResponseError):
         driver.head_bucket("another")
+
+
+@pytest.mark.parametrize("kind", ["b", "bv", "d"])
+def test_a_signature_for_one_object_is_not_asked_for_its_bucket(play, kind):
+    driver, script = play(lambda asked: CREATED, azure_sas_token=f"sv=1&sr={kind}&sig=x", azure_container="bucket")
+    assert driver.head_bucket("bucket").name == "bucket"
+    assert [each.name for each in driver.list_buckets(limit=1).items] == ["bucket"]
+    assert script.asked == []
 
 
 @pytest.mark.parametrize("answer", [refused(404, "ContainerNotFound"), refused(403, "AuthenticationFailed")])
