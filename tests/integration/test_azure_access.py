@@ -329,7 +329,8 @@ def test_the_account_has_one_website(harness):
         bucket = harness.make_bucket(provider)
         with pytest.raises(errors.UnsupportedOperationError, match=r"\$web"):
             bucket.enable_website("index.html")
-        site = bucket.sibling("$web")
+        site = provider.storage.buckets.create("$web")
+        assert provider.storage.buckets.get("$web").name == "$web"
         cors = provider.native.get_service_properties()["cors"]
         assert site.enable_website("index.html", "404.html") == url
         found = provider.native.get_service_properties()
@@ -337,4 +338,7 @@ def test_the_account_has_one_website(harness):
         assert (found["static_website"].error_document404_path, found["cors"]) == ("404.html", cors)
         site.disable_website()
         assert not provider.native.get_service_properties()["static_website"].enabled
+        site.delete()
+        with pytest.raises(errors.InvalidNameException):
+            provider.storage.buckets.create("$other")
         harness.remove_bucket(bucket)

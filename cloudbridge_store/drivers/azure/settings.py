@@ -8,6 +8,7 @@ from typing import Any, Literal
 from cloudbridge_store.config import ConfigKey, Settings, refuse_http
 from cloudbridge_store.drivers.azure.credentials import choose
 from cloudbridge_store.drivers.azure.endpoint import find_place, parse_connection_string
+from cloudbridge_store.drivers.azure.publishing import ROOT, SITE
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import LONGEST, LONGEST_DELEGATED
 from cloudbridge_store.drivers.base import Capabilities, KiB, MiB
@@ -137,6 +138,7 @@ def capabilities_of(service: Service) -> Capabilities:
         batch_delete=256,
         **_sharing(service),
         list_uploads=True,
+        special_buckets=frozenset({ROOT, SITE}),
         byte_order=False,
         checksums=frozenset({"md5"}),
         max_page=5000,
