@@ -14,7 +14,7 @@ from cloudbridge_store.drivers.base import BucketInfo, Failure, Page
 from cloudbridge_store.errors import (
     AuthenticationError,
     BucketNotEmptyError,
-    InvalidRequestError,
+    InvalidNameException,
     PermissionDeniedError,
     UnsupportedOperationError,
 )
@@ -25,9 +25,13 @@ _MOST = 5000
 
 
 def create(service: Service, bucket: str) -> BucketInfo:
-    """Create a private bucket: without a header that says otherwise nobody else reads it."""
+    """Create a private bucket: without a header that says otherwise nobody else reads it.
+
+    :raises InvalidNameException: Azure's own rule for names forbids it.
+    """
     if "--" in bucket:
-        raise InvalidRequestError("Azure takes no name with two hyphens in a row", bucket=bucket)
+        message = f"Invalid name: {bucket}. Azure takes none with two dashes in a row."
+        raise InvalidNameException(message)
     answer = service.send("PUT", service.path(bucket), _CONTAINER)
     return _info(bucket, answer.headers)
 

@@ -25,6 +25,7 @@ from cloudbridge_store.errors import (
     ConnectionFailedError,
     ForeignAnswerError,
     IntegrityError,
+    InvalidNameException,
     InvalidRangeError,
     InvalidRequestError,
     LockedError,
@@ -316,7 +317,7 @@ def test_the_one_bucket_has_to_be_there_and_the_signature_right(play, answer):
 
 
 def test_two_hyphens_are_refused(make):
-    with pytest.raises(InvalidRequestError, match="two hyphens"):
+    with pytest.raises(InvalidNameException, match="two dashes"):
         make().create_bucket("a--b")
 
 
