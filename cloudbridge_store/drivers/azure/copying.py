@@ -14,6 +14,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.azure import background, tagging, uploads
+from cloudbridge_store.drivers.azure.codes import BY_CODE
 from cloudbridge_store.drivers.azure.errors import code_of, reworded
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import Signer, address
@@ -26,7 +27,12 @@ from cloudbridge_store.drivers.azure.translate import (
 )
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.drivers.base import MiB, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedError, UnsupportedOperationError
+from cloudbridge_store.errors import (
+    ArchivedError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    UnsupportedOperationError,
+)
 from cloudbridge_store.redaction import hide
 
 LARGEST_AT_ONCE = 256 * MiB
@@ -155,6 +161,7 @@ def copy(
 
     :param names: of the bucket and the object, and of those to be.
     :raises PreconditionFailedError: ``asked.if_match`` differs, or a condition fails.
+    :raises ArchivedError: it has to be brought back from the archive first.
     :raises UnsupportedOperationError: only its owner has the key of the source.
     """
     bucket, key, to_bucket, to_key = names
@@ -164,8 +171,7 @@ def copy(
     selected = selecting(asked.version)
     found = service.send("HEAD", service.path(bucket, key), selected).headers
     info = object_info(key, found)
-    if asked.if_match not in (None, info.etag):
-        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    _refuse_source(info, asked, bucket, key)
     url, authorization = _readable(service, signer, bucket, key, asked.version)
     one = Copy(service, Source(url, authorization, info.etag, info.size, found.get("Content-MD5")), to_bucket, to_key)
     tags = {}
@@ -174,6 +180,15 @@ def copy(
     if options is None and 0 < info.size <= LARGEST_AT_ONCE and _is_block_blob(found):
         return one.at_once(_beside_properties(found, tags))
     return one.described(options or _description(info, found, tags))
+
+
+def _refuse_source(info: ObjectInfo, asked: ReadOptions, bucket: str, key: str) -> None:
+    if asked.if_match not in (None, info.etag):
+        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    if info.storage_class == "Archive":
+        # Of a source that cannot be read the service says no more than that.
+        hint = BY_CODE["BlobArchived"].hint
+        raise ArchivedError("the source is in the archive", bucket=bucket, key=key, hint=hint)
 
 
 def copy_url(service: Service, bucket: str, key: str, url: str, options: PutOptions) -> Stored:

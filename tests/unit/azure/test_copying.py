@@ -184,6 +184,14 @@ def test_a_source_that_is_replaced_meanwhile(start):
         start(account).objects.create("a").copy_to("other-bucket", "to")
 
 
+@pytest.mark.parametrize("size", [0, 10, LARGEST_AT_ONCE + 1])
+def test_an_archived_source_is_refused(start, size):
+    account = Account(size, **{"x-ms-access-tier": "Archive", "x-ms-archive-status": "rehydrate-pending-to-hot"})
+    with pytest.raises(errors.ArchivedError, match="storage class to Hot"):
+        start(account).objects.create("a").copy_to("other-bucket", "to")
+    assert [method for method, *_ in account.asked] == ["HEAD"]
+
+
 def test_an_object_with_the_customers_key_is_refused(start):
     bucket = start(Account(10))
     asked = ReadOptions(customer_key=b"k" * 32)
