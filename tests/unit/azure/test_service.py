@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
@@ -119,6 +120,20 @@ def test_what_is_no_header_of_the_service_is_not_sent(play, extra):
         with pytest.raises(InvalidRequestError, match="x-ms-lease-id"):
             call()
     assert script.asked == []
+
+
+@pytest.mark.parametrize("who", [{}, {"azure_access_token": "t"}, {"azure_sas_token": "sv=1&sig=x"}])
+def test_requests_say_when_they_were_made_and_in_which_version(play, who):
+    """As the service wants it: a day of the month has two digits. In a batch only the whole has a version."""
+    driver, script = play(lambda asked: CREATED if asked.method == "PUT" else parts((202, "")), **who)
+    driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions())
+    driver.delete_objects("bucket", ["a"])
+    date = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT"
+    assert all(re.fullmatch(date, each.headers["x-ms-date"]) for each in script.asked)
+    assert [each.headers["x-ms-version"] for each in script.asked] == ["2021-12-02"] * 2
+    batch = script.asked[1].body.decode()
+    assert re.search(f"\r\nx-ms-date: {date}\r\n", batch)
+    assert "x-ms-version" not in batch
 
 
 def test_a_signature_is_part_of_every_query(play):
