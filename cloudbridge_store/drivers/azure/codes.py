@@ -43,6 +43,7 @@ _SOURCE = (
     "The service itself gets the source: check that its URL has not ended and permits reading, and that no firewall "
     "keeps the service away from it"
 )
+_OTHER_LEASE = "The lease of that id has ended, or is another's: acquire one anew, or leave x-ms-lease-id out"
 _BLOCKS = (
     "Another program has an unfinished upload there, with names of blocks of another length; it ends with the next "
     "write in one request, or a week after its last block"
@@ -97,22 +98,23 @@ _HELD: Mapping[str, Meaning] = {
         (
             *(
                 "LeaseIdMissing",
-                "LeaseLost",
                 "LeaseAlreadyPresent",
                 "LeaseAlreadyBroken",
                 "LeaseIsBrokenAndCannotBeRenewed",
             ),
-            *("LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
             *("LeaseIdMismatchWithLeaseOperation", "LeaseIsBreakingAndCannotBeAcquired"),
-            *("LeaseIsBreakingAndCannotBeChanged", "LeaseNotPresentWithBlobOperation"),
-            *(
-                "LeaseNotPresentWithContainerOperation",
-                "LeaseNotPresentWithLeaseOperation",
-                "InfiniteLeaseDurationRequired",
-            ),
-            *("LeaseNotPresent", "FileLockConflict", "DeletePending", "SharingViolation", "ShareHasSnapshots"),
+            *("LeaseIsBreakingAndCannotBeChanged", "LeaseNotPresentWithLeaseOperation"),
+            *("InfiniteLeaseDurationRequired", "LeaseNotPresent", "FileLockConflict", "DeletePending"),
+            *("SharingViolation", "ShareHasSnapshots"),
         ),
         Meaning(LockedError, hint=_LEASE),
+    ),
+    **_all(
+        (
+            *("LeaseLost", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
+            *("LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithContainerOperation"),
+        ),
+        Meaning(LockedError, hint=_OTHER_LEASE),
     ),
     **_all(
         ("BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold", "ContainerImmutableStorageWithVersioningEnabled"),

@@ -17,8 +17,8 @@ from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
 from cloudbridge_store.drivers.azure.answers import Answer
-from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE
-from cloudbridge_store.drivers.azure.permissions import needed
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS
+from cloudbridge_store.drivers.azure.permissions import explained
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.http import Meaning, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
@@ -214,7 +214,7 @@ class Said(NamedTuple):
     headers: Mapping[str, str]
     text: str
     needs: str = ""
-    """The permission that the request takes."""
+    """What the request takes, in a sentence."""
 
 
 def said_by(error: exceptions.HttpResponseError) -> Said:
@@ -289,8 +289,7 @@ def _specific(meaning: Meaning, needs: str) -> Meaning:
     """Say of all permissions only the one that the request takes, as far as that is known."""
     if not needs:
         return meaning
-    this = f"This takes {needs}, of a shared access signature; with Entra ID a role such as {ROLE}"
-    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, this))
+    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, needs))
 
 
 _FROM_ANYBODY = frozenset({408, 429, 500, 502, 503, 504})
@@ -357,6 +356,6 @@ def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponse
 
 def item_error(status: int, code: str, message: str, bucket: str, key: str) -> StoreError:
     """Return the error of one key in the answer to a batch."""
-    said = Said(status, code, {"x-ms-request-id": ""}, message, needed("DELETE", {}, {}))
+    said = Said(status, code, {"x-ms-request-id": ""}, message, explained("DELETE", {}, {}))
     meaning = _specific(_meaning(said), said.needs)
     return meaning.error(message or code or f"status {status}", bucket=bucket, key=key, code=code, hint=meaning.hint)

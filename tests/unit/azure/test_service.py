@@ -15,7 +15,7 @@ from azure.core.exceptions import HttpResponseError
 from cloudbridge_store import CloudProviderFactory
 from cloudbridge_store.core.source import BytesBody
 from cloudbridge_store.drivers.azure import answers
-from cloudbridge_store.drivers.azure.permissions import needed
+from cloudbridge_store.drivers.azure.permissions import explained, needed
 from cloudbridge_store.drivers.base import Encryption, PutOptions, ReadOptions
 from cloudbridge_store.drivers.http import decode_own_text
 from cloudbridge_store.errors import (
@@ -255,6 +255,21 @@ def test_an_answer_without_end_is_not_read_to_its_end(play, monkeypatch):
 )
 def test_the_permission_that_a_request_takes(method, query, headers, expected):
     assert needed(method, query, headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "role"),
+    [
+        ("GET", {}, {}, "Storage Blob Data Contributor"),
+        ("PUT", {"comp": "tags"}, {}, "Storage Blob Data Owner"),
+        ("PUT", {}, {"x-ms-tags": "a=b"}, "Storage Blob Data Owner"),
+        ("PUT", {"restype": "container", "comp": "acl"}, {}, "Storage Blob Data Owner"),
+        ("PUT", {"restype": "service", "comp": "properties"}, {}, "Storage Account Contributor"),
+        ("POST", {"restype": "service", "comp": "userdelegationkey"}, {}, "Storage Blob Delegator"),
+    ],
+)
+def test_the_role_that_a_request_takes(method, query, headers, role):
+    assert explained(method, query, headers).endswith(f"; with Entra ID a role such as {role}")
 
 
 def test_a_bucket_being_deleted_is_waited_for(play):
