@@ -23,6 +23,7 @@ from cloudbridge_store.errors import (
     BeingDeletedError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    ConflictError,
     ConnectionFailedError,
     ForeignAnswerError,
     IntegrityError,
@@ -572,6 +573,30 @@ def parts(*answers):
         said = f"x-ms-error-code: {code}\r\n" if code else ""
         text += f"--b\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status} x\r\n{said}\r\n\r\n"
     return 202, {**ANSWERED, "Content-Type": "multipart/mixed; boundary=b"}, f"{text}--b--".encode()
+
+
+def test_directories_of_data_lake_go_when_they_are_empty(play):
+    """The service takes no word of snapshots with them, and lists each before what is in it."""
+    held = {"d", "d/e", "other"}
+
+    def answer(asked):
+        if asked.method == "POST":
+            return parts((400, "OperationNotSupportedOnDirectory"), (409, "DirectoryIsNotEmpty"), (202, ""))
+        key = asked.path.removeprefix("/account1/bucket/")
+        if "x-ms-delete-snapshots" in asked.headers:
+            return refused(400, "OperationNotSupportedOnDirectory")
+        if any(each.startswith(f"{key}/") for each in held) or key == "full":
+            return refused(409, "DirectoryIsNotEmpty")
+        held.remove(key)
+        return 202, ANSWERED, b""
+
+    driver, _ = play(answer)
+    assert driver.delete_objects("bucket", ["d", "d/e", "d/f"]) == {}
+    assert held == {"other"}
+    [(key, error)] = driver.delete_objects("bucket", ["full", "other", "x"]).items()
+    assert (key, type(error), error.code) == ("full", ConflictError, "DirectoryIsNotEmpty")
+    with pytest.raises(HttpResponseError):
+        driver.delete_object("bucket", "full")
 
 
 def test_batch(play):
