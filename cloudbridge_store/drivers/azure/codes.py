@@ -58,7 +58,8 @@ _MISSING: Mapping[str, Meaning] = {
     "BlobNotFound": Meaning(ObjectNotFoundError),
     "ContainerNotFound": Meaning(BucketNotFoundError),
     "ResourceNotFound": Meaning(
-        NotFoundError, hint="What is private is not there for requests without credentials, and no account but its own"
+        NotFoundError,
+        hint="Without credentials, what is private does not exist; an emulator says this of unknown accounts",
     ),
     **_all(("QueueNotFound", "MessageNotFound", "PreviousSnapshotNotFound"), Meaning(NotFoundError)),
     **_all(

@@ -133,6 +133,7 @@ def test_the_document_tells_why_a_signature_was_refused(body, kind, retry):
         ("DirectoryIsNotEmpty", 409, "first delete what is in it"),
         ("PendingCopyOperation", 409, "wait, or abort it"),
         ("LeaseIdMissing", 412, "Somebody has a lease on it"),
+        ("ResourceNotFound", 404, "Without credentials"),
         ("LeaseNotPresentWithBlobOperation", 412, "leave x-ms-lease-id out"),
         ("LeaseIdMismatchWithBlobOperation", 412, "acquire one anew"),
         ("RequestForbiddenByContainerEncryptionPolicy", 403, "x-ms-encryption-scope"),
