@@ -88,7 +88,7 @@ class BucketService:
         :raises DuplicateResourceException: there is one of that name.
         :raises UnsupportedOperationError: a location was given, and there is no choice here.
         """
-        checks.bucket_name(name)
+        checks.bucket_name(name, self._session.capabilities.special_buckets)
         if location is not None:
             self._session.require("locations", "choose a bucket's location")
         info = self._session.call(self._session.driver.create_bucket, name, location=location)

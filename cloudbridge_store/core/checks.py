@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Literal, TypedDict
 
 from cloudbridge_store.config import refuse_http
@@ -61,12 +61,13 @@ class PutKeywords(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-def bucket_name(name: object) -> str:
+def bucket_name(name: object, special: Container[str] = ()) -> str:
     """Return the name of a bucket to be created, if CloudBridge's rule permits it.
 
+    :param special: names that are possible beside it.
     :raises InvalidNameException: it does not.
     """
-    if isinstance(name, str) and _BUCKET_NAME.fullmatch(name):
+    if isinstance(name, str) and (name in special or _BUCKET_NAME.fullmatch(name)):
         return name
     message = (
         f"Invalid name: {name}. Name must be at least 3 characters long and at most 63 characters. It must consist of "

@@ -74,6 +74,8 @@ class Capabilities:
     usage: bool = False
     """Objects and bytes are counted, and buckets and the account have metadata of their own."""
     list_uploads: bool = False
+    special_buckets: frozenset[str] = frozenset()
+    """Names that no bucket may have by CloudBridge's rule, and that the service gives a meaning of their own."""
     locations: bool = False
     """A bucket's place can be chosen when it is created."""
     byte_order: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from servers.azure_harnesses import AzuriteHarness
 from servers.memory import PEAK
 
 from cloudbridge_store import TransferConfig
+from cloudbridge_store.errors import IntegrityError
 
 HARNESS = AzuriteHarness
 
@@ -72,6 +74,16 @@ def test_what_is_known_of_an_object_is_what_was_stored_last(bucket):
         assert (obj.size, len(obj.content()), bucket.objects.get("a").size) == (len(content),) * 3
     obj.delete()
     assert bucket.objects.get("a") is None
+
+
+def test_the_digest_of_the_whole_that_comes_in_parts_is_the_writers(bucket):
+    content, parts = os.urandom(3 * MiB), TransferConfig(threshold=MiB, part_size=MiB)
+    right, wrong = (base64.b64encode(each).decode() for each in (hashlib.md5(content).digest(), bytes(16)))
+    obj = bucket.objects.create("a").upload(content, parts, extra={"x-ms-blob-content-md5": right})
+    assert obj.checksums == bucket.objects.get("a").checksums == {"md5": hashlib.md5(content).hexdigest()}
+    assert obj.content() == content
+    with pytest.raises(IntegrityError):
+        obj.upload(content, parts, extra={"x-ms-blob-content-md5": wrong}).content()
 
 
 def test_a_copy_above_the_limit_of_one_request(bucket, monkeypatch):

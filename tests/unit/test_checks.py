@@ -29,6 +29,13 @@ def test_bucket_names_that_are_refused(name):
         checks.bucket_name(name)
 
 
+def test_bucket_names_that_one_service_has_a_meaning_for():
+    assert checks.bucket_name("$web", {"$web"}) == "$web"
+    for name in ("$web", "$webs", ["$web"]):
+        with pytest.raises(errors.InvalidNameException):
+            checks.bucket_name(name, {"$root"})
+
+
 @pytest.mark.parametrize(
     ("key", "why"),
     [

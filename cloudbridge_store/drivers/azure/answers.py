@@ -51,7 +51,7 @@ class Answer:
     :ivar status_code: HTTP status.
     :ivar headers: of urllib3: any case of a name will do.
     :ivar content: the body, once :meth:`load` has read it.
-    :ivar needs: the permission that the request takes, where it was forbidden.
+    :ivar needs: says what the request takes, where it was forbidden.
     """
 
     def __init__(self, raw: Any) -> None:

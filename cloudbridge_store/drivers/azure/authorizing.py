@@ -45,7 +45,8 @@ class SharedKey:
             del lowered["content-length"]
         lines = [method, *(lowered.get(name, "") for name in _SIGNED)]
         ours = [name for name in lowered if name.startswith("x-ms-")]
-        lines += [f"{name}:{lowered[name]}" for name in sorted(ours, key=service_order)]
+        # Spaces around a value are lost on the way.
+        lines += [f"{name}:{lowered[name].strip()}" for name in sorted(ours, key=service_order)]
         lines.append(f"/{self._account}{path}")
         lines += [f"{name.lower()}:{query[name]}" for name in sorted(query)]
         signer = self._hmac.copy()

@@ -14,7 +14,7 @@ from cloudbridge_store.drivers.base import BucketInfo, Failure, Page
 from cloudbridge_store.errors import (
     AuthenticationError,
     BucketNotEmptyError,
-    InvalidRequestError,
+    InvalidNameException,
     PermissionDeniedError,
     UnsupportedOperationError,
 )
@@ -25,9 +25,13 @@ _MOST = 5000
 
 
 def create(service: Service, bucket: str) -> BucketInfo:
-    """Create a private bucket: without a header that says otherwise nobody else reads it."""
+    """Create a private bucket: without a header that says otherwise nobody else reads it.
+
+    :raises InvalidNameException: Azure's own rule for names forbids it.
+    """
     if "--" in bucket:
-        raise InvalidRequestError("Azure takes no name with two hyphens in a row", bucket=bucket)
+        message = f"Invalid name: {bucket}. Azure takes none with two dashes in a row."
+        raise InvalidNameException(message)
     answer = service.send("PUT", service.path(bucket), _CONTAINER)
     return _info(bucket, answer.headers)
 
@@ -43,8 +47,11 @@ def _only(service: Service, bucket: str) -> BucketInfo:
     """Return the one bucket that the credentials are for, having had the service look at them.
 
     A signature for a container permits nobody to describe it, whatever its letters are, and need not permit to list.
-    Of a container whose objects alone are public, nobody is told that it exists.
+    Of a container whose objects alone are public, nobody is told that it exists. Of a signature for one object the
+    service says nothing before that object is asked for.
     """
+    if service.identity.of_object:
+        return BucketInfo(bucket)
     try:
         service.send("GET", service.path(bucket), {**_CONTAINER, "comp": "list", "maxresults": "1"})
     except HttpResponseError as error:

@@ -39,6 +39,11 @@ PERMISSIONS = (
     f"x for versions, and a role such as {ROLE} is needed with Entra ID"
 )
 _LEASE = "Somebody has a lease on it: wait for its end, break it, or give its id as extra={'x-ms-lease-id': ...}"
+_SOURCE = (
+    "The service itself gets the source: check that its URL has not ended and permits reading, and that no firewall "
+    "keeps the service away from it"
+)
+_OTHER_LEASE = "The lease of that id has ended, or is another's: acquire one anew, or leave x-ms-lease-id out"
 _BLOCKS = (
     "Another program has an unfinished upload there, with names of blocks of another length; it ends with the next "
     "write in one request, or a week after its last block"
@@ -52,7 +57,10 @@ def _all(codes: Iterable[str], meaning: Meaning) -> dict[str, Meaning]:
 _MISSING: Mapping[str, Meaning] = {
     "BlobNotFound": Meaning(ObjectNotFoundError),
     "ContainerNotFound": Meaning(BucketNotFoundError),
-    "ResourceNotFound": Meaning(NotFoundError),
+    "ResourceNotFound": Meaning(
+        NotFoundError,
+        hint="Without credentials, what is private does not exist; an emulator says this of unknown accounts",
+    ),
     **_all(("QueueNotFound", "MessageNotFound", "PreviousSnapshotNotFound"), Meaning(NotFoundError)),
     **_all(
         ("ShareNotFound", "ShareSnapshotNotFound", "ParentNotFound", "PathNotFound", "FilesystemNotFound"),
@@ -91,22 +99,23 @@ _HELD: Mapping[str, Meaning] = {
         (
             *(
                 "LeaseIdMissing",
-                "LeaseLost",
                 "LeaseAlreadyPresent",
                 "LeaseAlreadyBroken",
                 "LeaseIsBrokenAndCannotBeRenewed",
             ),
-            *("LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
             *("LeaseIdMismatchWithLeaseOperation", "LeaseIsBreakingAndCannotBeAcquired"),
-            *("LeaseIsBreakingAndCannotBeChanged", "LeaseNotPresentWithBlobOperation"),
-            *(
-                "LeaseNotPresentWithContainerOperation",
-                "LeaseNotPresentWithLeaseOperation",
-                "InfiniteLeaseDurationRequired",
-            ),
-            *("LeaseNotPresent", "FileLockConflict", "DeletePending", "SharingViolation", "ShareHasSnapshots"),
+            *("LeaseIsBreakingAndCannotBeChanged", "LeaseNotPresentWithLeaseOperation"),
+            *("InfiniteLeaseDurationRequired", "LeaseNotPresent", "FileLockConflict", "DeletePending"),
+            *("SharingViolation", "ShareHasSnapshots"),
         ),
         Meaning(LockedError, hint=_LEASE),
+    ),
+    **_all(
+        (
+            *("LeaseLost", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
+            *("LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithContainerOperation"),
+        ),
+        Meaning(LockedError, hint=_OTHER_LEASE),
     ),
     **_all(
         ("BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold", "ContainerImmutableStorageWithVersioningEnabled"),
@@ -114,7 +123,7 @@ _HELD: Mapping[str, Meaning] = {
     ),
     **_all(
         (
-            *("SnapshotsPresent", "PendingCopyOperation", "NoPendingCopyOperation", "CopyIdMismatch", "SystemInUse"),
+            *("SnapshotsPresent", "NoPendingCopyOperation", "CopyIdMismatch", "SystemInUse"),
             *("SnapshotOperationRateExceeded", "QueueNotEmpty", "PopReceiptMismatch", "DirectoryNotEmpty"),
             *("IncrementalCopyBlobMismatch", "IncrementalCopyOfEarlierVersionSnapshotNotAllowed", "PathConflict"),
             *("IncrementalCopyOfEarlierSnapshotNotAllowed", "PreviousSnapshotCannotBeNewer", "CannotDeleteDirectory"),
@@ -123,8 +132,13 @@ _HELD: Mapping[str, Meaning] = {
         ),
         Meaning(ConflictError),
     ),
-    **_all(
-        ("BlobArchived",), Meaning(ArchivedError, hint="Set its storage class to Hot, Cool or Cold, and wait for hours")
+    "PendingCopyOperation": Meaning(
+        ConflictError, hint="A copy that the service makes in its own time is on its way there: wait, or abort it"
+    ),
+    "DirectoryIsNotEmpty": Meaning(ConflictError, hint="It is a directory of Data Lake: first delete what is in it"),
+    "BlobArchived": Meaning(
+        ArchivedError,
+        hint="Set its storage class to Hot, Cool or Cold, and wait for hours; or delete it, to store another in its place",
     ),
     "BlobBeingRehydrated": Meaning(ArchivedError, hint="It is on its way out of the archive: that takes hours"),
     "BlobNotArchived": Meaning(ConflictError),
@@ -168,6 +182,10 @@ _WHO: Mapping[str, Meaning] = {
         PermissionDeniedError,
         hint="The account accepts no keys: use Entra ID, that is azure_access_token or a principal",
     ),
+    "RequestForbiddenByContainerEncryptionPolicy": Meaning(
+        PermissionDeniedError,
+        hint="The bucket is for one encryption scope: name that as extra={'x-ms-encryption-scope': ...}, or none",
+    ),
     **_all(
         ("AccountIsDisabled", "ContainerDisabled", "QueueDisabled", "ShareDisabled"),
         Meaning(PermissionDeniedError, hint="It is disabled: ask the account's owner"),
@@ -196,7 +214,7 @@ _WRONG: Mapping[str, Meaning] = {
                 "InvalidSourceBlobUrl",
             ),
             *("InvalidVersionForPageBlobOperation", "InvalidTagName", "InvalidTagValue", "TagsTooLarge"),
-            *("BlobTierInadequateForContentLength", "CannotChangeToLowerTier", "CannotVerifyCopySource"),
+            *("BlobTierInadequateForContentLength", "CannotChangeToLowerTier"),
             *(
                 "IncrementalCopySourceMustBeSnapshot",
                 "FeatureVersionMismatch",
@@ -223,6 +241,7 @@ _WRONG: Mapping[str, Meaning] = {
         ),
         Meaning(InvalidRequestError),
     ),
+    "CannotVerifyCopySource": Meaning(InvalidRequestError, hint=_SOURCE),
     "InvalidBlobOrBlock": Meaning(InvalidRequestError, hint=_BLOCKS),
     "InvalidBlobType": Meaning(
         InvalidRequestError, hint="There is an append or page blob of that name: delete it first"
@@ -249,6 +268,7 @@ _WRONG: Mapping[str, Meaning] = {
                 "UnsupportedRestVersion",
             ),
             *("FeatureNotYetSupportedForHierarchicalNamespaceAccounts", "ShareSnapshotOperationNotSupported"),
+            *("BlobOperationNotSupported", "OperationNotSupportedOnDirectory"),
             *("UnsupportedHierarchicalNamespaceOperation", "EndpointUnsupportedAccountFeatures", "APINotImplemented"),
         ),
         Meaning(UnsupportedOperationError),

@@ -14,6 +14,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.azure import background, tagging, uploads
+from cloudbridge_store.drivers.azure.codes import BY_CODE
 from cloudbridge_store.drivers.azure.errors import code_of, reworded
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import Signer, address
@@ -26,11 +27,16 @@ from cloudbridge_store.drivers.azure.translate import (
 )
 from cloudbridge_store.drivers.azure.versions import selecting
 from cloudbridge_store.drivers.base import MiB, ObjectInfo, PutOptions, ReadOptions, Stored
-from cloudbridge_store.errors import InvalidRequestError, PreconditionFailedError, UnsupportedOperationError
+from cloudbridge_store.errors import (
+    ArchivedError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    UnsupportedOperationError,
+)
 from cloudbridge_store.redaction import hide
 
 LARGEST_AT_ONCE = 256 * MiB
-"""Bytes that Copy Blob From URL takes."""
+"""Bytes that Copy Blob From URL takes. It takes neither nothing nor what is no block blob."""
 BLOCK = 64 * MiB
 """Bytes that the service fetches in one request, well within a read time-out."""
 _MOST_BLOCKS = 50_000
@@ -155,6 +161,7 @@ def copy(
 
     :param names: of the bucket and the object, and of those to be.
     :raises PreconditionFailedError: ``asked.if_match`` differs, or a condition fails.
+    :raises ArchivedError: it has to be brought back from the archive first.
     :raises UnsupportedOperationError: only its owner has the key of the source.
     """
     bucket, key, to_bucket, to_key = names
@@ -164,16 +171,24 @@ def copy(
     selected = selecting(asked.version)
     found = service.send("HEAD", service.path(bucket, key), selected).headers
     info = object_info(key, found)
-    if asked.if_match not in (None, info.etag):
-        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    _refuse_source(info, asked, bucket, key)
     url, authorization = _readable(service, signer, bucket, key, asked.version)
     one = Copy(service, Source(url, authorization, info.etag, info.size, found.get("Content-MD5")), to_bucket, to_key)
     tags = {}
     if options is None and found.get("x-ms-tag-count"):
         tags = tagging.get_tags(service, bucket, key, selected)
-    if options is not None or info.size > LARGEST_AT_ONCE:
-        return one.described(options or _description(info, found, tags))
-    return one.at_once(_beside_properties(found, tags))
+    if options is None and 0 < info.size <= LARGEST_AT_ONCE and _is_block_blob(found):
+        return one.at_once(_beside_properties(found, tags))
+    return one.described(options or _description(info, found, tags))
+
+
+def _refuse_source(info: ObjectInfo, asked: ReadOptions, bucket: str, key: str) -> None:
+    if asked.if_match not in (None, info.etag):
+        raise PreconditionFailedError("the source has another ETag", bucket=bucket, key=key)
+    if info.storage_class == "Archive":
+        # Of a source that cannot be read the service says no more than that.
+        hint = BY_CODE["BlobArchived"].hint
+        raise ArchivedError("the source is in the archive", bucket=bucket, key=key, hint=hint)
 
 
 def copy_url(service: Service, bucket: str, key: str, url: str, options: PutOptions) -> Stored:
@@ -204,8 +219,16 @@ def _beside_properties(found: Mapping[str, str], tags: Mapping[str, str]) -> dic
 
 
 def _chosen_tier(found: Mapping[str, str]) -> str | None:
-    """Return the source's tier, unless nobody chose it: then that of the copy is the account's default likewise."""
-    return None if found.get("x-ms-access-tier-inferred") == "true" else found.get("x-ms-access-tier")
+    """Return the source's tier, unless nobody chose it: then that of the copy is the account's default likewise.
+
+    The tiers of page blobs are others.
+    """
+    chosen = found.get("x-ms-access-tier-inferred") != "true" and _is_block_blob(found)
+    return found.get("x-ms-access-tier") if chosen else None
+
+
+def _is_block_blob(found: Mapping[str, str]) -> bool:
+    return found.get("x-ms-blob-type", "BlockBlob") == "BlockBlob"
 
 
 def _readable(service: Service, signer: Signer, bucket: str, key: str, version: str | None) -> tuple[str, str | None]:

@@ -46,6 +46,11 @@ class Credentials:
         """Whether what belongs to the account itself may be asked for: not with a signature for one bucket or blob."""
         return self.kind in ("key", "token") or (self.kind == "sas" and "sr" not in parse_qs(str(self.sas)))
 
+    @property
+    def of_object(self) -> bool:
+        """Whether nothing but one object, or what is in one directory, may be asked for: no bucket, whatever of it."""
+        return self.kind == "sas" and parse_qs(str(self.sas)).get("sr", ["c"])[0] != "c"
+
     def has_ended(self) -> bool:
         """Say whether a shared access signature says of itself that its time is over, by this machine's clock."""
         ends = parse_qs(str(self.sas or "")).get("se", [""])[0]
@@ -108,17 +113,15 @@ class TokenKeeper:
         return True
 
 
-def choose(config: Mapping[str, Any], parts: Mapping[str, str], settings: Settings, url: str) -> Credentials:
-    """Return the credentials that a configuration means.
+def choose(config: Mapping[str, Any], parts: Mapping[str, str]) -> str:
+    """Return the kind of the credentials that a configuration means.
 
     The nearest source that has any counts: what was given to ``create_provider`` before the environment, a profile,
     a file. Of one source: connection string, key, shared access signature, token, service principal, anonymous. Of
     what was given itself only one may be there, save a token beside a principal.
 
     :param parts: what the connection string says, by its own names in lower case.
-    :param settings: how whoever gives out tokens is reached.
-    :param url: address of the account, whose cloud says who that is.
-    :raises InvalidConfigurationException: two that contradict each other, or half of one.
+    :raises InvalidConfigurationException: two that contradict each other.
     """
     origins: Mapping[str, int] = getattr(config, "origins", {})
     found = {kind: min(origins.get(name, 0) for name in names) for kind, names in _found(config, parts).items()}
@@ -127,10 +130,7 @@ def choose(config: Mapping[str, Any], parts: Mapping[str, str], settings: Settin
         names = " and ".join(_NAMES[kind] for kind in given)
         raise InvalidConfigurationException(f"config keys {names} contradict each other: give one of them")
     nearest = min(found.values(), default=0)
-    kind = next((kind for kind in _NAMES if found.get(kind) == nearest), "default")
-    if kind in ("principal", "default"):
-        return Credentials("token", token=_of_identity(config, settings, url), owned=True)
-    return _make(kind, config, parts)
+    return next((kind for kind in _NAMES if found.get(kind) == nearest), "default")
 
 
 _NAMES: Mapping[str, str] = {
@@ -151,7 +151,16 @@ def _found(config: Mapping[str, Any], parts: Mapping[str, str]) -> dict[str, tup
     return found
 
 
-def _make(kind: str, config: Mapping[str, Any], parts: Mapping[str, str]) -> Credentials:
+def make(kind: str, config: Mapping[str, Any], parts: Mapping[str, str], settings: Settings, url: str) -> Credentials:
+    """Return the credentials of the kind that was chosen.
+
+    :param parts: as for :func:`choose`.
+    :param settings: how whoever gives out tokens is reached.
+    :param url: address of the account, whose cloud says who that is.
+    :raises InvalidConfigurationException: half of them is missing.
+    """
+    if kind in ("principal", "default"):
+        return Credentials("token", token=_of_identity(config, settings, url), owned=True)
     if kind == "connection":
         if "accountkey" in parts:
             return Credentials("key", account_key=hide(parts["accountkey"]))

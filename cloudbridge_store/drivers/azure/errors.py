@@ -17,8 +17,8 @@ from requests.exceptions import RequestException
 from urllib3 import exceptions as urllib3_errors
 
 from cloudbridge_store.drivers.azure.answers import Answer
-from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS, ROLE
-from cloudbridge_store.drivers.azure.permissions import needed
+from cloudbridge_store.drivers.azure.codes import ADDRESS, BY_CODE, BY_STATUS, PERMISSIONS
+from cloudbridge_store.drivers.azure.permissions import explained
 from cloudbridge_store.drivers.base import Failure
 from cloudbridge_store.drivers.http import Meaning, meaning_of_class, seconds_to_wait
 from cloudbridge_store.errors import (
@@ -31,6 +31,7 @@ from cloudbridge_store.errors import (
     InvalidRequestError,
     NotModifiedError,
     OperationTimeoutError,
+    PermissionDeniedError,
     ProviderInternalException,
     ServiceUnavailableError,
     StoreError,
@@ -54,10 +55,18 @@ _IDENTITY = (
     "or set azure_anonymous"
 )
 _CLOCK = "This machine's clock differs from the service's: set it right"
+_WRONG = (
+    "Check azure_storage_key, azure_sas_token, azure_access_token and azure_storage_account: they do not belong "
+    "together, or the signature is for another bucket or object; and tokens are taken by https only"
+)
+_LEVEL = (
+    "The shared access signature is for less: one of an object (sr=b) opens no bucket, and one of a bucket (sr=c) no "
+    "account. azure_container names the bucket that it is for"
+)
 _SHOWN = 500
 _TOLERATED = 15 * 60
 """Seconds that the service lets a request be old."""
-ENDED = "The shared access signature has ended, or has not begun: get a new one"
+ENDED = "The shared access signature, or the token, has ended, or has not begun: get a new one"
 
 # The first class that fits counts, so that the special ones come first.
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], Meaning], ...] = (
@@ -205,7 +214,7 @@ class Said(NamedTuple):
     headers: Mapping[str, str]
     text: str
     needs: str = ""
-    """The permission that the request takes."""
+    """What the request takes, in a sentence."""
 
 
 def said_by(error: exceptions.HttpResponseError) -> Said:
@@ -260,22 +269,27 @@ def _meaning(said: Said) -> Meaning:
     if said.code == "InvalidOperation" and "MD5" in said.text:
         return BY_CODE["Md5Mismatch"]  # as Azurite says it
     if said.code in BY_CODE:
-        meaning = BY_CODE[said.code]
-        # Something on the way may have said so after it was done.
-        late = said.status == HTTPStatus.SERVICE_UNAVAILABLE and meaning.error is ThrottledError
-        return meaning._replace(retry="idempotent") if late else meaning
+        return _of_code(said)
     if not said.code and "x-ms-request-id" not in said.headers and said.status not in _FROM_ANYBODY:
         # The service names a code or a request in all of its answers: somebody else answered.
         return Meaning(ForeignAnswerError, hint=ADDRESS)
     return meaning_of_status(said.status)
 
 
+def _of_code(said: Said) -> Meaning:
+    meaning = BY_CODE[said.code]
+    if meaning.error is ThrottledError and said.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return meaning._replace(retry="idempotent")  # something on the way may have said so after it was done
+    if meaning.error is InvalidRequestError and (said.status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return meaning_of_status(said.status)  # of a source that it does not get in time, or that is busy
+    return meaning
+
+
 def _specific(meaning: Meaning, needs: str) -> Meaning:
     """Say of all permissions only the one that the request takes, as far as that is known."""
     if not needs:
         return meaning
-    this = f"This takes {needs}, of a shared access signature; with Entra ID a role such as {ROLE}"
-    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, this))
+    return meaning._replace(hint=meaning.hint.replace(PERMISSIONS, needs))
 
 
 _FROM_ANYBODY = frozenset({408, 429, 500, 502, 503, 504})
@@ -297,6 +311,7 @@ _CAUSES = (
     ),
     (re.compile("request date header|Request date header too old|is not within|time skew", re.IGNORECASE), "clock"),
     (re.compile("Issuer validation|Audience validation|Lifetime validation", re.IGNORECASE), "token"),
+    (re.compile("signed resource is not allowed", re.IGNORECASE), "level"),
 )
 
 
@@ -312,8 +327,9 @@ def _of_refused_signature(said: Said) -> Meaning:
         return Meaning(ClockSkewError, hint=f"{_CLOCK}{there}")
     if cause == "token":
         return Meaning(CredentialsExpiredError, "auth", "The token is for something else, or has ended: get a new one")
-    hint = "Check azure_storage_key, azure_sas_token and azure_storage_account: they do not belong together"
-    return Meaning(AuthenticationError, hint=hint)
+    if cause == "level":
+        return Meaning(PermissionDeniedError, hint=_LEVEL)
+    return Meaning(AuthenticationError, hint=_WRONG)
 
 
 def _clocks_differ(there: str | None) -> bool:
@@ -340,6 +356,6 @@ def reworded(kind: type[StoreError], reason: str, error: exceptions.HttpResponse
 
 def item_error(status: int, code: str, message: str, bucket: str, key: str) -> StoreError:
     """Return the error of one key in the answer to a batch."""
-    said = Said(status, code, {"x-ms-request-id": ""}, message, needed("DELETE", {}, {}))
+    said = Said(status, code, {"x-ms-request-id": ""}, message, explained("DELETE", {}, {}))
     meaning = _specific(_meaning(said), said.needs)
     return meaning.error(message or code or f"status {status}", bucket=bucket, key=key, code=code, hint=meaning.hint)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cloudbridge_store.drivers.azure.codes import ROLE
+
+_OWNER = "Storage Blob Data Owner"
+_ROLES: Mapping[str, str] = {"tags": _OWNER, "acl": _OWNER, "userdelegationkey": "Storage Blob Delegator"}
+"""By ``comp``: the least of the built-in roles that has the action, where it is not the usual one."""
 _WRITE = "c to create, or w to replace"
 _BY_OPERATION: Mapping[str, str] = {
     "list": "l to list",
@@ -15,6 +20,17 @@ _BY_OPERATION: Mapping[str, str] = {
 }
 """By ``comp`` of the query, where the method does not matter."""
 _BY_METHOD: Mapping[str, str] = {"GET": "r to read", "HEAD": "r to read", "PUT": _WRITE, "DELETE": "d to delete"}
+
+
+def explained(method: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """Say what a request takes: of a shared access signature, and of a role."""
+    role = _OWNER if "x-ms-tags" in headers else _ROLES.get(query.get("comp", ""), ROLE)
+    if query.get("restype") == "service" and query.get("comp") == "properties":
+        role = "Storage Account Contributor"
+    letters = needed(method, query, headers)
+    if not letters:
+        return f"This takes the account's key; with Entra ID a role such as {role}"
+    return f"This takes {letters}, of a shared access signature; with Entra ID a role such as {role}"
 
 
 def needed(method: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ PROPERTIES = {"restype": "service", "comp": "properties"}
 """The query that asks for the properties of the account."""
 SITE = "$web"
 """The one bucket of an account that can be a website."""
+ROOT = "$root"
+"""The one whose objects are addressed without its name, too."""
 
 
 def set_public(service: Service, bucket: str, *, public: bool) -> None:

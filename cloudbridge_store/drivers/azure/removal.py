@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from cloudbridge_store.drivers.azure.answers import Answer
 from cloudbridge_store.drivers.azure.codes import ADDRESS
-from cloudbridge_store.drivers.azure.errors import code_of, item_error
+from cloudbridge_store.drivers.azure.errors import code_of, item_error, said_by
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.translate import etag_of, matching
 from cloudbridge_store.drivers.azure.versions import selecting
@@ -26,6 +26,8 @@ _MESSAGE = re.compile(rb"<Message>([^<\r\n]*)")
 _BOUNDARY = re.compile('boundary="?([^";]+)')
 _IS_CURRENT = "OperationNotAllowedOnRootBlob"
 """What the service says to the deletion of a version that is the object as it is now."""
+_DIRECTORIES = frozenset({"OperationNotSupportedOnDirectory", "DirectoryIsNotEmpty"})
+"""What the service says of a directory of Data Lake: that it has no snapshots to delete, or is not empty yet."""
 _NO_LONGER = frozenset({"ConditionNotMet", "BlobNotFound"})
 
 
@@ -37,9 +39,10 @@ def delete_object(service: Service, bucket: str, key: str, version: str | None) 
         try:
             service.send("DELETE", path, query, headers)
         except HttpResponseError as error:
-            if code_of(error) != _IS_CURRENT:
+            if code_of(error) == _IS_CURRENT:
+                _make_former(service, path, query)
+            elif code_of(error) not in _DIRECTORIES:
                 raise
-            _make_former(service, path, query)
             service.send("DELETE", path, query)
     except ResourceNotFoundError as error:
         if code_of(error) != "BlobNotFound":
@@ -69,7 +72,7 @@ def delete_objects(service: Service, bucket: str, keys: Sequence[str]) -> Mappin
     headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
     query = {"restype": "container", "comp": "batch"}
     answer = service.send("POST", service.path(bucket), query, headers, body)
-    refused: dict[str, Exception] = {}
+    refused: dict[str, StoreError] = {}
     answered = _outcomes(answer, bucket, keys)
     for key in keys:
         if key not in answered:
@@ -80,7 +83,20 @@ def delete_objects(service: Service, bucket: str, keys: Sequence[str]) -> Mappin
         missing := next((each for each in refused.values() if isinstance(each, BucketNotFoundError)), None)
     ) is not None:
         raise missing
+    _delete_directories(service, bucket, refused)
     return refused
+
+
+def _delete_directories(service: Service, bucket: str, refused: dict[str, StoreError]) -> None:
+    """Delete what the service refused for being a directory, the deeper ones first: by now they may be empty."""
+    for key in sorted((key for key, error in refused.items() if error.code in _DIRECTORIES), reverse=True):
+        try:
+            delete_object(service, bucket, key, None)
+        except HttpResponseError as error:
+            said = said_by(error)
+            refused[key] = item_error(said.status or 0, said.code, error.message, bucket, key)
+        else:
+            del refused[key]
 
 
 def _request(service: Service, bucket: str, key: str, number: int, boundary: str) -> str:

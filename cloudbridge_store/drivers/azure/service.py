@@ -17,7 +17,7 @@ from cloudbridge_store.drivers.azure.authorizing import authorizer
 from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, make_session, user_agent
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
 from cloudbridge_store.drivers.azure.endpoint import Place
-from cloudbridge_store.drivers.azure.permissions import needed
+from cloudbridge_store.drivers.azure.permissions import explained
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import BucketNotFoundError
 from cloudbridge_store.redaction import hide, protect_loggers
@@ -126,7 +126,7 @@ class Service:
         target = self.sign(method, path, query, sent)
         answer = self._wire.send(method, target, sent, body)
         if answer.status_code == HTTPStatus.FORBIDDEN:
-            answer.needs = needed(method, query, sent)
+            answer.needs = explained(method, query, sent)
         answer.judge(stream=stream)
         return answer
 

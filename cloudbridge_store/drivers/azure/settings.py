@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from cloudbridge_store.config import ConfigKey, Settings, refuse_http
-from cloudbridge_store.drivers.azure.credentials import choose
+from cloudbridge_store.drivers.azure.credentials import choose, make
 from cloudbridge_store.drivers.azure.endpoint import find_place, parse_connection_string
+from cloudbridge_store.drivers.azure.publishing import ROOT, SITE
 from cloudbridge_store.drivers.azure.service import Service
 from cloudbridge_store.drivers.azure.signing import LONGEST, LONGEST_DELEGATED
 from cloudbridge_store.drivers.base import Capabilities, KiB, MiB
@@ -68,9 +69,10 @@ CONFIG_KEYS: Sequence[ConfigKey] = (
 def make_service(config: Mapping[str, Any], settings: Settings) -> Service:
     """Return the service that a configuration means. :raises InvalidConfigurationException:"""
     parts = parse_connection_string(config["azure_connection_string"])
-    place = find_place(config, parts)
+    kind = choose(config, parts)
+    place = find_place(config, parts, keyed=kind == "connection")
     refuse_http(place.url, settings)
-    identity = choose(config, parts, settings, place.url)
+    identity = make(kind, config, parts, settings, place.url)
     if identity.sas is not None:
         _refuse_odd_signature(identity.sas)
     website, only = config["azure_website_url"], config["azure_container"]
@@ -137,6 +139,7 @@ def capabilities_of(service: Service) -> Capabilities:
         batch_delete=256,
         **_sharing(service),
         list_uploads=True,
+        special_buckets=frozenset({ROOT, SITE}),
         byte_order=False,
         checksums=frozenset({"md5"}),
         max_page=5000,

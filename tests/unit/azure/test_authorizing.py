@@ -53,6 +53,13 @@ def test_an_empty_body_has_no_length_in_the_signature():
     assert headers["Authorization"] == expected
 
 
+def test_spaces_around_a_value_are_not_signed():
+    signed = [{"x-ms-blob-content-disposition": value} for value in ("inline", " inline ")]
+    for headers in signed:
+        SharedKey("account1", KEY)("PUT", "/bucket/a", {}, headers)
+    assert signed[0]["Authorization"] == signed[1]["Authorization"]
+
+
 def test_headers_are_in_the_services_order():
     drawn = random.Random(7)
     letters = f"{string.ascii_lowercase[:4]}12_"

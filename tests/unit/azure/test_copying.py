@@ -148,6 +148,26 @@ def test_a_large_object_by_blocks(start):
     ]
 
 
+def test_an_empty_object_is_not_fetched(start):
+    """The service takes nothing for a source that it cannot read."""
+    account = Account(0, **{"Content-Type": "x/y", "x-ms-meta-a": "1", "x-ms-access-tier": "Cool"})
+    start(account).objects.create("a").copy_to("other-bucket", "to")
+    assert (account.of("copy"), account.of("block")) == ([], [])
+    [commit] = account.of("blocklist")
+    sent = commit.headers
+    assert (sent["x-ms-blob-content-type"], sent["x-ms-meta-a"], sent["x-ms-access-tier"]) == ("x/y", "1", "Cool")
+    assert b"<BlockList></BlockList>" in commit.body
+
+
+@pytest.mark.parametrize("kind", ["AppendBlob", "PageBlob"])
+def test_other_kinds_of_blobs_are_copied_by_blocks(start, kind):
+    account = Account(1024, **{"x-ms-blob-type": kind, "x-ms-access-tier": "P10"})
+    start(account).objects.create("a").copy_to("other-bucket", "to")
+    assert [asked.headers["x-ms-source-range"] for asked in account.of("block")] == ["bytes=0-1023"]
+    assert account.of("copy") == []
+    assert "x-ms-access-tier" not in account.of("blocklist")[0].headers
+
+
 def test_options_describe_the_copy_from_the_first_moment_on(start):
     account = Account(10, **{"x-ms-meta-a": "1"})
     start(account).objects.create("a").copy_to("other-bucket", "to", content_type="x/z", if_none_match="*")
@@ -162,6 +182,14 @@ def test_a_source_that_is_replaced_meanwhile(start):
     account.refused["copy"] = (412, "SourceConditionNotMet")
     with pytest.raises(errors.PreconditionFailedError):
         start(account).objects.create("a").copy_to("other-bucket", "to")
+
+
+@pytest.mark.parametrize("size", [0, 10, LARGEST_AT_ONCE + 1])
+def test_an_archived_source_is_refused(start, size):
+    account = Account(size, **{"x-ms-access-tier": "Archive", "x-ms-archive-status": "rehydrate-pending-to-hot"})
+    with pytest.raises(errors.ArchivedError, match="storage class to Hot"):
+        start(account).objects.create("a").copy_to("other-bucket", "to")
+    assert [method for method, *_ in account.asked] == ["HEAD"]
 
 
 def test_an_object_with_the_customers_key_is_refused(start):

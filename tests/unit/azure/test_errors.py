@@ -47,6 +47,8 @@ ANSWERS = [
     ("TooManyRequests", 429, errors.ThrottledError, "always"),
     ("OperationTimedOut", 500, errors.OperationTimeoutError, "idempotent"),
     ("InternalError", 500, errors.ServiceUnavailableError, "idempotent"),
+    ("CannotVerifyCopySource", 500, errors.ServiceUnavailableError, "idempotent"),
+    ("CannotVerifyCopySource", 403, errors.InvalidRequestError, "no"),
     ("SomethingNew", 400, errors.InvalidRequestError, "no"),
     ("SomethingNew", 403, errors.PermissionDeniedError, "no"),
     ("SomethingNew", 404, errors.NotFoundError, "no"),
@@ -110,12 +112,35 @@ def test_answer(code, status, kind, retry):
         ("Signature not valid in the specified time frame: Start", errors.CredentialsExpiredError, "auth"),
         ("Request date header too old: 'Sat, 21 Nov 2026 11:00:00 GMT'", errors.ClockSkewError, "no"),
         ("Lifetime validation failed. The token is expired.", errors.CredentialsExpiredError, "auth"),
+        (
+            "The specified signed resource is not allowed for the this resource level",
+            errors.PermissionDeniedError,
+            "no",
+        ),
     ],
 )
 def test_the_document_tells_why_a_signature_was_refused(body, kind, retry):
     failure = classify(answered(403, "AuthenticationFailed", f"<AuthenticationErrorDetail>{body}", date="Sat"))
     assert (failure.error, failure.retry) == (kind, retry)
     assert failure.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("BlobArchived", 409, "or delete it, to store another"),
+        ("CannotVerifyCopySource", 403, "permits reading"),
+        ("DirectoryIsNotEmpty", 409, "first delete what is in it"),
+        ("PendingCopyOperation", 409, "wait, or abort it"),
+        ("LeaseIdMissing", 412, "Somebody has a lease on it"),
+        ("ResourceNotFound", 404, "Without credentials"),
+        ("LeaseNotPresentWithBlobOperation", 412, "leave x-ms-lease-id out"),
+        ("LeaseIdMismatchWithBlobOperation", 412, "acquire one anew"),
+        ("RequestForbiddenByContainerEncryptionPolicy", 403, "x-ms-encryption-scope"),
+    ],
+)
+def test_what_to_do(code, status, said):
+    assert said in classify(answered(status, code)).hint
 
 
 @pytest.mark.parametrize(("ahead", "kind"), [(0, errors.AuthenticationError), (3600, errors.ClockSkewError)])

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +15,7 @@ from azure.core.exceptions import HttpResponseError
 from cloudbridge_store import CloudProviderFactory
 from cloudbridge_store.core.source import BytesBody
 from cloudbridge_store.drivers.azure import answers
-from cloudbridge_store.drivers.azure.permissions import needed
+from cloudbridge_store.drivers.azure.permissions import explained, needed
 from cloudbridge_store.drivers.base import Encryption, PutOptions, ReadOptions
 from cloudbridge_store.drivers.http import decode_own_text
 from cloudbridge_store.errors import (
@@ -22,9 +23,11 @@ from cloudbridge_store.errors import (
     BeingDeletedError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    ConflictError,
     ConnectionFailedError,
     ForeignAnswerError,
     IntegrityError,
+    InvalidNameException,
     InvalidRangeError,
     InvalidRequestError,
     LockedError,
@@ -118,6 +121,20 @@ def test_what_is_no_header_of_the_service_is_not_sent(play, extra):
         with pytest.raises(InvalidRequestError, match="x-ms-lease-id"):
             call()
     assert script.asked == []
+
+
+@pytest.mark.parametrize("who", [{}, {"azure_access_token": "t"}, {"azure_sas_token": "sv=1&sig=x"}])
+def test_requests_say_when_they_were_made_and_in_which_version(play, who):
+    """As the service wants it: a day of the month has two digits. In a batch only the whole has a version."""
+    driver, script = play(lambda asked: CREATED if asked.method == "PUT" else parts((202, "")), **who)
+    driver.put_object("bucket", "a", BytesBody(b"1"), PutOptions())
+    driver.delete_objects("bucket", ["a"])
+    date = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT"
+    assert all(re.fullmatch(date, each.headers["x-ms-date"]) for each in script.asked)
+    assert [each.headers["x-ms-version"] for each in script.asked] == ["2021-12-02"] * 2
+    batch = script.asked[1].body.decode()
+    assert re.search(f"\r\nx-ms-date: {date}\r\n", batch)
+    assert "x-ms-version" not in batch
 
 
 def test_a_signature_is_part_of_every_query(play):
@@ -241,6 +258,21 @@ def test_the_permission_that_a_request_takes(method, query, headers, expected):
     assert needed(method, query, headers) == expected
 
 
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "role"),
+    [
+        ("GET", {}, {}, "Storage Blob Data Contributor"),
+        ("PUT", {"comp": "tags"}, {}, "Storage Blob Data Owner"),
+        ("PUT", {}, {"x-ms-tags": "a=b"}, "Storage Blob Data Owner"),
+        ("PUT", {"restype": "container", "comp": "acl"}, {}, "Storage Blob Data Owner"),
+        ("PUT", {"restype": "service", "comp": "properties"}, {}, "Storage Account Contributor"),
+        ("POST", {"restype": "service", "comp": "userdelegationkey"}, {}, "Storage Blob Delegator"),
+    ],
+)
+def test_the_role_that_a_request_takes(method, query, headers, role):
+    assert explained(method, query, headers).endswith(f"; with Entra ID a role such as {role}")
+
+
 def test_a_bucket_being_deleted_is_waited_for(play):
     answers = [refused(409, "ContainerBeingDeleted"), refused(409, "ContainerBeingDeleted"), CREATED]
     driver, script = play(lambda asked: answers.pop(0))
@@ -278,6 +310,13 @@ def test_names_that_lead_elsewhere_are_not_sent(play, bucket):
     [
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationPermissionMismatch")),
         ({"azure_sas_token": "sv=1&sr=c&sig=x"}, refused(403, "AuthorizationFailure")),
+        (
+            {"azure_sas_token": "sv=1&si=policy&sig=x"},
+            (
+                *refused(403, "AuthenticationFailed")[:2],
+                b"<AuthenticationErrorDetail>The specified signed resource is not allowed for the this resource level",
+            ),
+        ),
         ({"azure_anonymous": True}, refused(404, "ResourceNotFound")),
         ({"azure_anonymous": True}, refused(401, "NoAuthenticationInformation")),
     ],
@@ -291,6 +330,14 @@ def test_the_one_bucket_need_not_be_described(play, who, answer):
         driver.head_bucket("another")
 
 
+@pytest.mark.parametrize("kind", ["b", "bv", "d"])
+def test_a_signature_for_one_object_is_not_asked_for_its_bucket(play, kind):
+    driver, script = play(lambda asked: CREATED, azure_sas_token=f"sv=1&sr={kind}&sig=x", azure_container="bucket")
+    assert driver.head_bucket("bucket").name == "bucket"
+    assert [each.name for each in driver.list_buckets(limit=1).items] == ["bucket"]
+    assert script.asked == []
+
+
 @pytest.mark.parametrize("answer", [refused(404, "ContainerNotFound"), refused(403, "AuthenticationFailed")])
 def test_the_one_bucket_has_to_be_there_and_the_signature_right(play, answer):
     driver, _ = play(lambda asked: answer, azure_sas_token="sv=1&sr=c&sig=x", azure_container="bucket")
@@ -301,7 +348,7 @@ def test_the_one_bucket_has_to_be_there_and_the_signature_right(play, answer):
 
 
 def test_two_hyphens_are_refused(make):
-    with pytest.raises(InvalidRequestError, match="two hyphens"):
+    with pytest.raises(InvalidNameException, match="two dashes"):
         make().create_bucket("a--b")
 
 
@@ -526,6 +573,30 @@ def parts(*answers):
         said = f"x-ms-error-code: {code}\r\n" if code else ""
         text += f"--b\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status} x\r\n{said}\r\n\r\n"
     return 202, {**ANSWERED, "Content-Type": "multipart/mixed; boundary=b"}, f"{text}--b--".encode()
+
+
+def test_directories_of_data_lake_go_when_they_are_empty(play):
+    """The service takes no word of snapshots with them, and lists each before what is in it."""
+    held = {"d", "d/e", "other"}
+
+    def answer(asked):
+        if asked.method == "POST":
+            return parts((400, "OperationNotSupportedOnDirectory"), (409, "DirectoryIsNotEmpty"), (202, ""))
+        key = asked.path.removeprefix("/account1/bucket/")
+        if "x-ms-delete-snapshots" in asked.headers:
+            return refused(400, "OperationNotSupportedOnDirectory")
+        if any(each.startswith(f"{key}/") for each in held) or key == "full":
+            return refused(409, "DirectoryIsNotEmpty")
+        held.remove(key)
+        return 202, ANSWERED, b""
+
+    driver, _ = play(answer)
+    assert driver.delete_objects("bucket", ["d", "d/e", "d/f"]) == {}
+    assert held == {"other"}
+    [(key, error)] = driver.delete_objects("bucket", ["full", "other", "x"]).items()
+    assert (key, type(error), error.code) == ("full", ConflictError, "DirectoryIsNotEmpty")
+    with pytest.raises(HttpResponseError):
+        driver.delete_object("bucket", "full")
 
 
 def test_batch(play):
