@@ -26,10 +26,13 @@ VERSION = "3.35.0"
 """The last one that runs on the Node.js 18 and 20 that Debian and its users have."""
 ACCOUNT, KEY = "testaccount", base64.b64encode(b"the key of the first account").decode()
 OTHER_ACCOUNT, OTHER_KEY = "otheraccount", base64.b64encode(b"the key of the other account").decode()
+# For tests of what an account has one of, such as its rules: each has one to itself.
+LONE_ACCOUNTS = tuple(f"loneaccount{number}" for number in range(5))
+LONE_KEY = base64.b64encode(b"the key of all lone accounts").decode()
 
 
 class AzuriteServer(Server):
-    """An Azurite that runs until :meth:`stop`, and knows two accounts."""
+    """An Azurite that runs until :meth:`stop`, and knows two accounts that tests share, and some that they do not."""
 
     module = "servers.azurite"
     account, key = ACCOUNT, KEY
@@ -109,7 +112,8 @@ def serve(directory, program, *options):
     """Serve until the standard input ends. Return Azurite's exit code if it ends before."""
     # It fetches the sources of copies from itself, also by https.
     os.environ["NODE_EXTRA_CA_CERTS"] = f"{directory}/ca.pem"
-    os.environ["AZURITE_ACCOUNTS"] = f"{ACCOUNT}:{KEY};{OTHER_ACCOUNT}:{OTHER_KEY}"
+    accounts = {ACCOUNT: KEY, OTHER_ACCOUNT: OTHER_KEY, **dict.fromkeys(LONE_ACCOUNTS, LONE_KEY)}
+    os.environ["AZURITE_ACCOUNTS"] = ";".join(f"{account}:{key}" for account, key in accounts.items())
     quiet = ("--silent", "--disableTelemetry", "--inMemoryPersistence")
     # The SDK may know versions of the protocol that this Azurite does not.
     node = start_bound(("node", program, "--blobHost", "127.0.0.1", "--skipApiVersionCheck", *quiet, *options))
