@@ -54,7 +54,7 @@ class OpenStackHarness(ProviderHarness):
         self.server = server
         self.upstream = server.url
         # One for all tests of an account: those that replace keys have a container of their own.
-        self.temp_url_key = getattr(server, "temp_url_key", "the-key-of-these-tests")
+        self.temp_url_key = server.temp_url_key
 
     def credentials(self):
         """Return the configuration of its user."""
