@@ -53,7 +53,7 @@ class OpenStackHarness(ProviderHarness):
         super().__init__()
         self.server = server
         self.upstream = server.url
-        # One for all tests of an account: those that replace keys have a container of their own.
+        # An account has it from the start, for all tests: those that replace keys have a container of their own.
         self.temp_url_key = server.temp_url_key
 
     def credentials(self):
