@@ -100,6 +100,13 @@ class ProviderHarness(ABC):
         """Return how the requests of one of the contract's operations are known on the wire; likewise."""
         raise NotImplementedError
 
+    def make_lone_provider(self) -> CloudProvider:
+        """Return a provider of an account that no other test uses at the same time, for what an account has one of.
+
+        Where tests share one account, those that run in parallel change its rules under each other.
+        """
+        return self.make_provider()
+
     def bucket_name(self) -> str:
         """Return a name that no bucket has."""
         return f"{self.bucket_prefix}{uuid.uuid4().hex[:20]}"

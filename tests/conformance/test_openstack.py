@@ -30,12 +30,6 @@ from cloudbridge_store.testing.keys import WEIRD_KEYS
 class InSwiftsWords:
     """What Swift says in words of its own, in front of the suite."""
 
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _key(cls, harness, provider):
-        # Otherwise there is none to sign URLs with.
-        provider.storage.set_temp_url_key(harness.temp_url_key)
-
     def test_overridden_disposition(self, harness, stored):
         # Swift is told a file name, and makes the header of it itself, in two forms.
         disposition = "attachment; filename=\"a b;c.txt\"; filename*=UTF-8''%C3%A4.txt"

@@ -45,7 +45,7 @@ SIZE = 1024
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
 def test_a_large_object_there_and_back_in_bounded_memory(harness, bucket, tmp_path):
     """1 GiB through a pipe, of which 5 parts of 16 MiB are in memory at a time, and one that is being filled."""
-    config = {"azure_endpoint_url": f"{harness.server.url}/{harness.server.account}", **harness.credentials()}
+    config = {"azure_endpoint_url": f"{harness.server.url}/{harness.account}", **harness.credentials()}
     command = [sys.executable, "-c", MOVER, json.dumps(config), bucket.name]
     digest = hashlib.sha256()
     with subprocess.Popen([*command, "up"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -23,7 +23,8 @@ from cloudbridge_store.interfaces.resources import Bucket, BucketObject, Transfe
 @pytest.fixture(params=["local", "mock"])
 def provider(request, tmp_path):
     config = {"local_root": tmp_path / "root"} if request.param == "local" else {}
-    return CloudProviderFactory().create_provider(request.param, {**config, "default_result_limit": 5})
+    with CloudProviderFactory().create_provider(request.param, {**config, "default_result_limit": 5}) as made:
+        yield made
 
 
 def test_the_documented_walk_through(provider, tmp_path):

@@ -201,7 +201,7 @@ def test_a_link_that_is_swapped_in_meanwhile_is_not_followed(bucket, out, outsid
     (out / "d").mkdir()
     (out / "d" / "leaf").write_bytes(b"old")
     place, there = (out / "d" / "leaf", outside / "precious") if leaf else (out / "d", outside)
-    stop, swaps = threading.Event(), itertools.count()
+    stop, swapped, swaps = threading.Event(), threading.Event(), itertools.count(1)
 
     def swap():
         link = out / "link"
@@ -216,19 +216,20 @@ def test_a_link_that_is_swapped_in_meanwhile_is_not_followed(bucket, out, outsid
             except OSError:
                 pass  # the download was there first
             link.unlink(missing_ok=True)
-            next(swaps)
+            if next(swaps) > 50:
+                swapped.set()
 
     attacker = threading.Thread(target=swap)
     attacker.start()
     reports = []
     try:
-        reports += [bucket.download_directory(out, errors="return", max_workers=2) for _ in range(40)]
+        while len(reports) < 40 or not swapped.is_set():
+            reports.append(bucket.download_directory(out, errors="return", max_workers=2))
         for _ in range(40 if leaf else 0):
             bucket.objects.get("d/leaf").download_to_file(place)
     finally:
         stop.set()
         attacker.join()
-    assert next(swaps) > 50
     assert all(set(report.skipped) <= set(names) for report in reports)
     assert any(report.transferred for report in reports)
     assert snapshot(outside) == {

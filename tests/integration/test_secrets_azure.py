@@ -48,10 +48,11 @@ def _look_for_them(watch):
 
 @pytest.mark.parametrize("harness_kind", [AzuriteHarness, AzuriteTlsHarness], ids=lambda kind: kind.__name__)
 def test_nothing_is_shown_by_azure(watch, make_watched, server, harness_kind):
-    harness = harness_kind(server(harness_kind.kind))
+    # An account of its own: all that can be done is done to it.
+    harness = harness_kind(server(harness_kind.kind), lone=3)
     who = harness.credentials()
     watch.secrets["own"] = who.get("azure_storage_key") or who["azure_access_token"]
-    there = {"azure_endpoint_url": f"{harness.server.url}/{harness.server.account}"}
+    there = {"azure_endpoint_url": f"{harness.server.url}/{harness.account}"}
     there |= {"ca_bundle": str(harness.server.ca_bundle)} if harness.tls else {}
     use(make_watched("azure", **there, **who), watch, harness.kind)
     assert "urllib3.connectionpool" in watch.log
@@ -59,10 +60,11 @@ def test_nothing_is_shown_by_azure(watch, make_watched, server, harness_kind):
 
 
 def test_nothing_is_shown_of_a_signature(watch, make_watched, server):
-    there = server("azurite")
-    sas = make_sas(there)
+    harness = AzuriteHarness(server("azurite"), lone=4)
+    sas = make_sas(harness)
     (watch.secrets["own"],) = parse_qs(sas)["sig"]
-    use(make_watched("azure", azure_endpoint_url=f"{there.url}/{there.account}", azure_sas_token=sas), watch, "sas")
+    there = {"azure_endpoint_url": f"{harness.server.url}/{harness.account}"}
+    use(make_watched("azure", **there, azure_sas_token=sas), watch, "sas")
     assert "urllib3.connectionpool" in watch.log
     assert watch.found() == set()
 

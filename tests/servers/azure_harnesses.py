@@ -11,7 +11,7 @@ from cloudbridge_store import CloudProviderFactory, ProviderList
 from cloudbridge_store.testing import ProviderHarness
 from cloudbridge_store.testing.fault_proxy import Match
 from cloudbridge_store.testing.keys import WEIRD_KEYS
-from servers.azurite import make_token
+from servers.azurite import LONE_ACCOUNTS, LONE_KEY, make_token
 
 _CONTAINER = r"^/[^/?]+/[^/?]+/?$"
 _BLOB = r"^/[^/?]+/[^/?]+/[^?]+"
@@ -35,6 +35,7 @@ class AzuriteHarness(ProviderHarness):
     """Azurite over http, with the account's key.
 
     :param server: what the fixture ``server`` knows of it.
+    :param lone: which of the accounts that tests have to themselves; else it is the one that they share.
     """
 
     kind: ClassVar[str] = "azurite"
@@ -58,21 +59,26 @@ class AzuriteHarness(ProviderHarness):
         )
     )
 
-    def __init__(self, server):
+    def __init__(self, server, lone=None):
         super().__init__()
         self.server = server
         self.upstream = server.url
+        shared = server.account, server.key
+        self.account, self.key = shared if lone is None else (LONE_ACCOUNTS[lone], LONE_KEY)
 
     def make_provider(self, **overrides):
-        config = {"azure_endpoint_url": f"{self.server.url}/{self.server.account}", **self.credentials(), **overrides}
+        config = {"azure_endpoint_url": f"{self.server.url}/{self.account}", **self.credentials(), **overrides}
         return CloudProviderFactory().create_provider(ProviderList.AZURE, config)
 
     def credentials(self):
         """Return what the account is entered with."""
-        return {"azure_storage_account": self.server.account, "azure_storage_key": self.server.key}
+        return {"azure_storage_account": self.account, "azure_storage_key": self.key}
 
     def make_provider_at(self, url, **overrides):
-        return self.make_provider(azure_endpoint_url=f"{url}/{self.server.account}", **overrides)
+        return self.make_provider(azure_endpoint_url=f"{url}/{self.account}", **overrides)
+
+    def make_lone_provider(self):
+        return type(self)(self.server, lone=0).make_provider()
 
     def make_other_provider(self):
         """Return a provider of the server's other account."""
@@ -88,11 +94,11 @@ class AzuriteSasHarness(AzuriteHarness):
     """Azurite over http, with a SAS of the whole account."""
 
     def credentials(self):
-        return {"azure_storage_account": self.server.account, "azure_sas_token": make_sas(self.server)}
+        return {"azure_storage_account": self.account, "azure_sas_token": make_sas(self)}
 
     def remove_bucket(self, bucket):
         # Azurite answers 500 to a batch that comes with a SAS.
-        with self.make_provider(azure_sas_token=None, azure_storage_key=self.server.key) as owner:
+        with self.make_provider(azure_sas_token=None, azure_storage_key=self.key) as owner:
             super().remove_bucket(owner.storage.buckets.get(bucket.name) or bucket)
 
 
@@ -101,19 +107,19 @@ class AzuriteTlsHarness(AzuriteHarness):
 
     kind = "azurite-tls"
 
-    def __init__(self, server):
-        super().__init__(server)
+    def __init__(self, server, lone=None):
+        super().__init__(server, lone)
         self.tls = ssl.create_default_context(cafile=server.ca_bundle)
 
     def make_provider(self, **overrides):
         return super().make_provider(**{"ca_bundle": str(self.server.ca_bundle), **overrides})
 
     def credentials(self):
-        return {"azure_storage_account": self.server.account, "azure_access_token": make_token()}
+        return {"azure_storage_account": self.account, "azure_access_token": make_token()}
 
 
-def make_sas(server, *, permission="rwdxylacuptfi", kinds="sco", seconds=3600):
-    """Return a SAS of a server's account; by default it permits all that a SAS can, for all blobs.
+def make_sas(harness, *, permission="rwdxylacuptfi", kinds="sco", seconds=3600):
+    """Return a SAS of a harness's account; by default it permits all that a SAS can, for all blobs.
 
     :param kinds: of what: ``s`` the account, ``c`` containers, ``o`` blobs.
     :param seconds: from now until it ends; a negative number makes one that has ended.
@@ -122,4 +128,4 @@ def make_sas(server, *, permission="rwdxylacuptfi", kinds="sco", seconds=3600):
 
     resources = ResourceTypes(service="s" in kinds, container="c" in kinds, object="o" in kinds)
     expiry = datetime.now(UTC) + timedelta(seconds=seconds)
-    return generate_account_sas(server.account, server.key, resources, permission, expiry)
+    return generate_account_sas(harness.account, harness.key, resources, permission, expiry)

@@ -72,6 +72,7 @@ class KeystoneServer(Server):
     user, password, project = USERS[0]
     other_user, other_password, other_project = USERS[1]
     domain = "Default"
+    temp_url_key = swift.TEMP_URL_KEY
 
     def arguments(self):
         self.python = str(swift.find())
@@ -89,22 +90,14 @@ class KeystoneServer(Server):
     def is_ready(self):
         # A port that is open is not enough: both take connections before they answer any, and the first login and the
         # first token make them load most of what they are.
-        return _serves(f"{self.url}/healthcheck") and self._lets_in()
+        return swift.ask(f"{self.url}/healthcheck", {}) is not None and self._lets_in()
 
     def _lets_in(self):
         try:
             token = Seed(self.auth_url).log_in(self.user, self.password, self.project)
         except (Unavailable, OSError, http.client.HTTPException):
             return False
-        return _serves(f"{self.url}/v1/KEY_{self.project_id}", {"X-Auth-Token": token})
-
-
-def _serves(url, headers=None):
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=5) as answer:
-            return answer.status in (200, 204)
-    except (OSError, http.client.HTTPException):
-        return False
+        return swift.prepare_account(f"{self.url}/v1/KEY_{self.project_id}", token)
 
 
 def template(python):

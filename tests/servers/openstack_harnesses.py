@@ -53,8 +53,8 @@ class OpenStackHarness(ProviderHarness):
         super().__init__()
         self.server = server
         self.upstream = server.url
-        # One for all tests of an account: those that replace keys have a container of their own.
-        self.temp_url_key = getattr(server, "temp_url_key", "the-key-of-these-tests")
+        # An account has it from the start, for all tests: those that replace keys have a container of their own.
+        self.temp_url_key = server.temp_url_key
 
     def credentials(self):
         """Return the configuration of its user."""

@@ -9,8 +9,10 @@ part of OpenStack Swift.
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
+import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -35,6 +37,7 @@ class RackspaceServer(Server):
     user, api_key, password = USER, API_KEY, PASSWORD
     region, lone_region = REGIONS[0], LONE_REGION
     account = f"{ACCOUNT}-{REGIONS[0].lower()}"
+    temp_url_key = swift.TEMP_URL_KEY
 
     def arguments(self):
         self.python = str(swift.find())
@@ -44,7 +47,18 @@ class RackspaceServer(Server):
         return self.port, self.internal_port
 
     def is_ready(self):
-        return answers(self.port) and answers(self.internal_port)
+        return answers(self.port) and answers(self.internal_port) and self._lets_in()
+
+    def _lets_in(self):
+        credentials = {"auth": {"passwordCredentials": {"username": USER, "password": PASSWORD}}}
+        try:
+            with urllib.request.urlopen(
+                f"{self.auth_url}tokens", json.dumps(credentials).encode(), timeout=5
+            ) as answer:
+                token = json.load(answer)["access"]["token"]["id"]
+        except (OSError, http.client.HTTPException):
+            return False
+        return all(swift.prepare_account(f"{self.url}/v1/{account_of(region)}", token) for region in REGIONS)
 
 
 def filter_factory(_, **settings):

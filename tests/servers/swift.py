@@ -6,7 +6,9 @@ Keystone is in the same one: Swift's part of it has to be there.
 
 from __future__ import annotations
 
+import http.client
 import sys
+import urllib.request
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,7 +29,12 @@ OTHER_USER, OTHER_PASSWORD = "test2:tester2", "testing2"
 # For the one test that reads all of an account: in the others, containers come and go meanwhile.
 LONE_USER, LONE_PASSWORD = "alone:tester3", "testing3"
 _USERS = {USER: PASSWORD, OTHER_USER: OTHER_PASSWORD, LONE_USER: LONE_PASSWORD}
+TEMP_URL_KEY = "the-key-of-these-tests"
+"""What signs URLs in every account."""
 POLICIES = ("default", "silver")
+# All four servers are one process. Half a second, which is usual, it may have to wait for a processor; and nobody is
+# there to repair listings later that were not told of an object in time.
+PATIENT = "conn_timeout = 60\nnode_timeout = 60\ncontainer_update_timeout = 60\n"
 # What a request passes before it is known whose it is, and behind that.
 _BEFORE = "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl formpost"
 _BEHIND = "staticweb copy container-quotas account-quotas slo dlo versioned_writes symlink"
@@ -50,6 +57,7 @@ class SwiftServer(Server):
     access_key, secret_key = USER, PASSWORD
     other_access_key, other_secret_key = OTHER_USER, OTHER_PASSWORD
     lone_user, lone_password = LONE_USER, LONE_PASSWORD
+    temp_url_key = TEMP_URL_KEY
 
     def arguments(self):
         self.python = str(find())
@@ -59,7 +67,11 @@ class SwiftServer(Server):
         return (self.port,)
 
     def is_ready(self):
-        return answers(self.port)
+        return answers(self.port) and all(self._prepare(*each) for each in _USERS.items())
+
+    def _prepare(self, user, password):
+        login = ask(self.auth_url, {"X-Auth-User": user, "X-Auth-Key": password})
+        return login is not None and prepare_account(login["X-Storage-Url"], login["X-Auth-Token"])
 
 
 class SmallSwiftServer(SwiftServer):
@@ -69,6 +81,24 @@ class SmallSwiftServer(SwiftServer):
 
     def arguments(self):
         return (*super().arguments(), f"container_listing_limit={self.page}")
+
+
+def prepare_account(url, token):
+    """Make an account, with the key that signs its URLs; say whether the server did so.
+
+    Before there are tests: Swift forgets what it knew of an account before it changes it. Who asks for something in it
+    meanwhile has it remember for a minute that there is no account, or none with a key.
+    """
+    return ask(url, {"X-Auth-Token": token, "X-Account-Meta-Temp-URL-Key": TEMP_URL_KEY}, "POST") is not None
+
+
+def ask(url, headers, method="GET"):
+    """Return the headers of an answer; ``None`` if there is none, or a refusal."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=5) as answer:
+            return answer.headers
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def find():
@@ -142,7 +172,7 @@ def write_proxy(directory, users, settings):
     :param settings: lines of the configuration by filter.
     """
     pipeline = f"{_BEFORE} {users} {_BEHIND}"
-    lines = [f"[DEFAULT]\nswift_dir = {directory}\n[pipeline:main]\npipeline = {pipeline} proxy-server"]
+    lines = [f"[DEFAULT]\nswift_dir = {directory}\n{PATIENT}[pipeline:main]\npipeline = {pipeline} proxy-server"]
     lines.append(
         "[app:proxy-server]\nuse = egg:swift#proxy\nallow_account_management = true\naccount_autocreate = true"
     )
@@ -169,7 +199,7 @@ def write_backend(directory, name, port):
     path = directory / f"{name}.conf"
     path.write_text(
         f"[DEFAULT]\nswift_dir = {directory}\ndevices = {directory / 'devices'}\nmount_check = false\n"
-        "disable_fallocate = true\nfallocate_reserve = 0\ndb_preallocation = off\n"
+        f"disable_fallocate = true\nfallocate_reserve = 0\ndb_preallocation = off\n{PATIENT}"
         f"[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
     )
     return path

@@ -201,12 +201,13 @@ class Wire:
             pass
 
     def drain(self, seconds: float) -> None:
-        """Read and forget until the other side ends, so that closing does not take back what was sent."""
-        over = time.monotonic() + seconds
+        """Read and forget until the other side ends, so that closing does not take back what was sent.
+
+        :param seconds: without anything coming, after which it is given up.
+        """
         try:
-            while (left := over - time.monotonic()) > 0:
-                data = self._receive_now()
-                if data == b"" or (data is None and not wait_for([self], self._stop, left)):
+            while (data := self._receive_now()) != b"":
+                if data is None and not wait_for([self], self._stop, seconds):
                     return
         except OSError:
             pass

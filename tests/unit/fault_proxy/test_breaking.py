@@ -239,8 +239,10 @@ def test_a_stall_that_ends(fail):
 @pytest.mark.parametrize("executed", [True, False])
 def test_a_stall_before_the_head(fail, executed):
     server, proxy, rule = fail(StallBeforeHead(executed))
-    with Client(proxy.url, timeout=0.1) as client:
+    with Client(proxy.url) as client:
         client.send(PUT + BODY)
+        wait_until(lambda: rule.consumed)
+        client.socket.settimeout(0.1)
         with pytest.raises(TimeoutError):
             client.read(1)
     assert (rule.consumed, len(server.got)) == (1, executed)
