@@ -363,6 +363,18 @@ def test_a_policy_holds_for_segments_too(harness, provider):
     bucket.delete(delete_contents=True)
 
 
+def test_a_container_of_segments_that_others_made_in_another_policy_will_do(harness, provider, monkeypatch):
+    monkeypatch.setattr(copying, "LARGEST", MiB)
+    monkeypatch.setattr(copying, "STEP", MiB)
+    first, *_, last = provider.storage.regions()
+    bucket = provider.storage.buckets.create(harness.bucket_name(), location=first)
+    ask(harness, "PUT", f"/{bucket.name}_segments", X_Storage_Policy=last)
+    copy = store_large(bucket).copy_to(bucket, "copy")
+    assert (copy.content(), len(segments(bucket))) == (LARGE, 6)
+    bucket.delete(delete_contents=True)
+    assert beside(bucket) is None
+
+
 WORKER = f"""{PEAK}
 import json, os, signal, sys
 from cloudbridge_store import CloudProviderFactory, TransferConfig

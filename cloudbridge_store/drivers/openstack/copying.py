@@ -152,8 +152,7 @@ class Copy:
         return headers.get("content-length") == str(self.source.size) and not is_static(headers)
 
     def _by_pieces(self, pieces: Sequence[Piece], options: PutOptions) -> Stored:
-        policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
-        self.segments.make_room(self.to_bucket, policy)
+        self.segments.make_room(self.to_bucket, self.service.send("HEAD", self.to_bucket).headers)
         made_by, target = uuid.uuid4().hex, (self.to_bucket, self.to_key)
         names = [part_of(made_by, number) for number in range(1, len(pieces) + 1)]
         asked = False

@@ -320,7 +320,7 @@ class OpenStackDriver(Driver):
         self._signer.set_key(key, bucket, keep=keep)
 
     def set_public(self, bucket: str, *, public: bool) -> None:
-        publishing.set_public(self._service, bucket, public=public)
+        publishing.set_public(self._service, self._segments, bucket, public=public)
 
     def public_url(self, bucket: str, key: str) -> str:
         return publishing.public_url(self._service, bucket, key)

@@ -17,7 +17,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import NamedTuple
@@ -49,6 +49,16 @@ _ONE_UPLOAD = re.compile(r"\d+\.\d+/\d+/\d*/")
 """What python-swiftclient puts behind the key of a dynamic large object: when its file was changed, the file's size,
 and the size of a segment."""
 _log = logging.getLogger("cloudbridge_store")
+
+
+READ_ACL = "X-Container-Read"
+ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
+"""All the spellings by which Swift lets somebody read who says nothing but where they come from."""
+
+
+def acl_of(headers: Mapping[str, str]) -> list[str]:
+    """Return who may read a container."""
+    return [each.strip() for each in headers.get(READ_ACL, "").split(",") if each.strip()]
 
 
 class Segment(NamedTuple):
@@ -139,10 +149,20 @@ class Segments:
         with self._lock:
             self._guesses[bucket] = time.monotonic() + _MEMORY, best
 
-    def make_room(self, bucket: str, policy: str | None) -> None:
-        """Create the container of a container's segments, where it is not there."""
-        headers = {"X-Storage-Policy": policy} if policy else {}
-        self._service.send("PUT", beside(bucket), headers=headers)
+    def make_room(self, bucket: str, described: Mapping[str, str]) -> None:
+        """Create the container of a container's segments, where it is not there.
+
+        :param described: headers of the container: both are in one storage policy, and public or not.
+        """
+        place, policy = beside(bucket), described.get("x-storage-policy")
+        if self._service.send("HEAD", place, ok=(404,)).status == HTTPStatus.NOT_FOUND:
+            public = [each for each in acl_of(described) if each.startswith(ANONYMOUS)]
+            headers = {READ_ACL: ",".join(public)} if public else {}
+            chosen = {"X-Storage-Policy": policy} if policy else {}
+            answer = self._service.send("PUT", place, headers={**headers, **chosen}, ok=(400,) if chosen else ())
+            if answer.status == HTTPStatus.BAD_REQUEST:
+                # In a policy that is deprecated, no container can be created any more.
+                self._service.send("PUT", place, headers=headers)
         with self._lock:
             self._there.add(bucket)
 

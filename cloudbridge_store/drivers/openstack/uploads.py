@@ -85,17 +85,17 @@ class Uploads:
 
     def start(self, bucket: str, key: str) -> str:
         """Start an upload and return its id. :raises BucketNotFoundError:"""
-        policy = self._service.send("HEAD", bucket).headers.get("x-storage-policy")
+        described = self._service.send("HEAD", bucket).headers
         upload_id = uuid.uuid4().hex
         if not self._segments.may_be(bucket):
-            self._segments.make_room(bucket, policy)
+            self._segments.make_room(bucket, described)
         try:
             self._segments.mark(bucket, key, upload_id)
         except AnswerError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             # The container of segments is gone since it was seen.
-            self._segments.make_room(bucket, policy)
+            self._segments.make_room(bucket, described)
             self._segments.mark(bucket, key, upload_id)
         self._remember(bucket, key, upload_id)
         return upload_id

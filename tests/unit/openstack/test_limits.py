@@ -59,6 +59,30 @@ class Store:
         return 201, {"ETag": etag}, b""
 
 
+class OldPolicy(Store):
+    """Containers of a policy that is deprecated: there are some, and there will be no others."""
+
+    def __call__(self, asked):
+        path = urlsplit(asked.path).path
+        if path == "/v1/AUTH_a/box":
+            return 204, {"X-Storage-Policy": "old", "X-Container-Read": ".r:*,.rlistings,them"}, b""
+        if path == "/v1/AUTH_a/box_segments" and asked.method == "HEAD" and path not in self.objects:
+            return 404, {}, b""
+        if asked.headers.get("x-storage-policy") == "old":
+            return 400, {}, b'Storage Policy "old" is deprecated'
+        return super().__call__(asked)
+
+
+def test_segments_of_a_deprecated_policy_are_in_the_usual_one(make, swift):
+    service = swift(OldPolicy())
+    offline_bucket(make(**service.config), "box").objects.create("a").create_multipart_upload()
+    made = [each for each in service.asked if each.method == "PUT" and each.path.endswith("/box_segments")]
+    assert [(each.headers.get("x-storage-policy"), each.headers["x-container-read"]) for each in made] == [
+        ("old", ".r:*"),
+        (None, ".r:*"),
+    ]
+
+
 def told(service):
     return [each for each in service.asked if each.path == "/info"]
 
