@@ -23,7 +23,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError
+from cloudbridge_store.drivers.base import ObjectInfo
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, classify
 from cloudbridge_store.drivers.openstack.listing import describe, entries_of
 from cloudbridge_store.drivers.openstack.names import (
     LONGEST_BUCKET,
@@ -51,6 +52,8 @@ and the size of a segment."""
 _log = logging.getLogger("cloudbridge_store")
 
 
+NEWEST = {"X-Newest": "true"}
+"""Has Swift ask all of its servers what an object is, and not the first that answers: for what is not to be deleted."""
 READ_ACL = "X-Container-Read"
 ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
 """All the spellings by which Swift lets somebody read who says nothing but where they come from."""
@@ -75,9 +78,9 @@ def manifest_etag(segments: Sequence[Segment]) -> str:
     return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
 
 
-def below(
+def listed(
     service: Service, bucket: str, prefix: str, url: str | None = None, *, ok: Collection[int] = ()
-) -> Iterator[Segment]:
+) -> Iterator[ObjectInfo]:
     """Yield all in a container whose names begin with a prefix, from all pages.
 
     :param url: address of its account, where it is not our own.
@@ -91,8 +94,22 @@ def below(
             return
         if found[-1].key <= query.get("marker", ""):
             raise ForeignAnswerError("the listing begins again and again", bucket=bucket, hint=NOT_SWIFT)
-        yield from (Segment(bucket, each.key, each.etag, each.size) for each in found)
+        yield from found
         query["marker"] = found[-1].key
+
+
+def below(
+    service: Service, bucket: str, prefix: str, url: str | None = None, *, ok: Collection[int] = ()
+) -> Iterator[Segment]:
+    """Yield what :func:`listed` does, as segments."""
+    return (Segment(bucket, each.key, each.etag, each.size) for each in listed(service, bucket, prefix, url, ok=ok))
+
+
+def _pass_over(error: Exception, bucket: str) -> None:
+    """Log what is left behind by something that is done. :raises Exception: it is a mistake of ours."""
+    if not isinstance(error, (StoreError, OSError)) and classify(error) is None:
+        raise error
+    _log.warning("segments in %s were left behind: %s", beside(bucket), error)
 
 
 class Segments:
@@ -279,7 +296,7 @@ class Segments:
     def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
         """Return what a manifest names; nothing where there is none any more."""
         query = {"multipart-manifest": "get", **_version(version)}
-        answer = self._service.send("GET", bucket, key, query=query, stream=True, ok=(404,))
+        answer = self._service.send("GET", bucket, key, query=query, headers=NEWEST, stream=True, ok=(404,))
         if answer.stream is None:
             return []
         if not is_static(answer.headers):
@@ -308,15 +325,24 @@ class Segments:
         try:
             if not self._keeps_versions(bucket):
                 self.delete([(each.bucket, each.key) for each in segments])
-        except (AnswerError, StoreError, OSError) as error:
-            _log.warning("segments in %s were left behind: %s", beside(bucket), error)
+        except Exception as error:
+            _pass_over(error, bucket)
+
+    def sweep_lost(self, bucket: str, key: str, upload_id: str) -> None:
+        """Delete what an upload made, of which no object consists any more. A failure is logged."""
+        try:
+            if not self._keeps_versions(bucket):
+                self.clear(bucket, parts_of(upload_id))
+                self.forget_record(bucket, key, upload_id)
+        except Exception as error:
+            _pass_over(error, bucket)
 
     def sweep(self, bucket: str, names: Sequence[str]) -> None:
         """Delete what lies beside a container. A failure is logged: what was asked for is done."""
         try:
             self.delete([(beside(bucket), name) for name in names])
-        except (AnswerError, StoreError, OSError) as error:
-            _log.warning("something in %s was left behind: %s", beside(bucket), error)
+        except Exception as error:
+            _pass_over(error, bucket)
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""
