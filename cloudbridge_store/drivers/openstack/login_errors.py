@@ -19,7 +19,6 @@ from cloudbridge_store.errors import (
     OperationTimeoutError,
     PermissionDeniedError,
     ProviderConnectionException,
-    QuotaExceededError,
     ServiceUnavailableError,
     ThrottledError,
 )
@@ -37,7 +36,8 @@ _BY_STATUS = {
     404: Meaning(ForeignAnswerError, hint=_ADDRESS),
     405: Meaning(ForeignAnswerError, hint=_ADDRESS),
     408: Meaning(OperationTimeoutError, "always"),
-    413: Meaning(QuotaExceededError),
+    # As Rackspace's identity says that it is asked too often.
+    413: Meaning(ThrottledError, "always"),
     429: Meaning(ThrottledError, "always"),
 }
 

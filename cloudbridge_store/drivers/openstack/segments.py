@@ -154,7 +154,7 @@ class Segments:
             return False
         until, best = self._guesses.get(bucket, (0.0, False))
         if until < time.monotonic():
-            best = not self._keeps_versions(bucket)
+            best = not self.keeps_versions(bucket)
             self._guess(bucket, best)
         return best
 
@@ -323,7 +323,7 @@ class Segments:
         if not segments:
             return
         try:
-            if not self._keeps_versions(bucket):
+            if not self.keeps_versions(bucket):
                 self.delete([(each.bucket, each.key) for each in segments])
         except Exception as error:
             _pass_over(error, bucket)
@@ -331,7 +331,7 @@ class Segments:
     def sweep_lost(self, bucket: str, key: str, upload_id: str) -> None:
         """Delete what an upload made, of which no object consists any more. A failure is logged."""
         try:
-            if not self._keeps_versions(bucket):
+            if not self.keeps_versions(bucket):
                 self.clear(bucket, parts_of(upload_id))
                 self.forget_record(bucket, key, upload_id)
         except Exception as error:
@@ -348,7 +348,8 @@ class Segments:
         """Delete all beside a container that begins with a prefix."""
         self.delete([(each.bucket, each.key) for each in self._listed(bucket, prefix)])
 
-    def _keeps_versions(self, bucket: str) -> bool:
+    def keeps_versions(self, bucket: str) -> bool:
+        """Say whether a container keeps versions, or did."""
         headers = self._service.send("HEAD", bucket, ok=(404,)).headers
         # Also where it says that they are not enabled any more: those that were kept are still there.
         names = ("x-versions-enabled", "x-versions-location", "x-history-location")
