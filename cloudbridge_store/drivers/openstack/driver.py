@@ -44,6 +44,7 @@ from cloudbridge_store.drivers.openstack.settings import (
     capabilities_of,
     choose_preset,
     refuse_userinfo,
+    whole_addresses,
 )
 from cloudbridge_store.drivers.openstack.signing import UrlSigner
 from cloudbridge_store.drivers.openstack.translate import (
@@ -87,7 +88,7 @@ class OpenStackDriver(Driver):
     @classmethod
     def connect(cls, config: Mapping[str, Any], settings: Settings) -> Self:
         refuse_userinfo(config)
-        config = leave_nearest(config, WAYS)
+        config = whole_addresses(leave_nearest(config, WAYS))
         return cls(Plan(config, settings, choose_preset(config)))
 
     @property
