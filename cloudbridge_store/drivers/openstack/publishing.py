@@ -130,7 +130,7 @@ def _ask(
 ) -> Answer:
     url = service.login.endpoint(_CDN_SERVICE)
     if url is None:
-        hint = "Check os_region_name: the CDN is found in the catalogue, by region"
+        hint = "It is found by a login with a user, by region: check os_region_name; a token and an address have none"
         raise UnsupportedOperationError("the catalogue has no CDN", hint=hint, bucket=bucket)
     return service.send(method, bucket, key, headers=headers, url=url)
 

@@ -293,8 +293,11 @@ class Segments:
                 found.append(Segment(place, record_of(key, upload_id, etag), "", 0))
         return found
 
-    def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
-        """Return what a manifest names; nothing where there is none any more."""
+    def manifest(self, bucket: str, key: str, version: str | None = None, *, whole: bool = False) -> list[Segment]:
+        """Return what a manifest names; nothing where there is none any more.
+
+        :param whole: nothing also where something in it is no whole and plain object.
+        """
         query = {"multipart-manifest": "get", **_version(version)}
         answer = self._service.send("GET", bucket, key, query=query, headers=NEWEST, stream=True, ok=(404,))
         if answer.stream is None:
@@ -305,7 +308,10 @@ class Segments:
             return []
         answer.body = answer.stream.read()
         found = []
-        for each in answer.json():
+        entries = answer.json()
+        if whole and any(each.get("range") or each.get("sub_slo") or "data" in each for each in entries):
+            return []
+        for each in entries:
             holder, _, name = str(each.get("name", "")).lstrip("/").partition("/")
             found.append(Segment(holder, name, str(each.get("hash", "")), int(each.get("bytes", 0))))
         return found
