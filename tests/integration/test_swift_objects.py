@@ -343,7 +343,7 @@ def test_segments_expire_behind_their_object(harness, bucket, monkeypatch, after
     assert [expiry(harness, f"{bucket.name}/{name}") for name in ("copy", "lasting")] == [moment, 0]
     found = [expiry(harness, f"{bucket.name}_segments/{name}") for name in segments(bucket)]
     assert found.count(0) == 3
-    assert len(found) == 5
+    assert len(found) == 9
     assert all(abs(each - moment - 3600) <= 5 for each in found if each)
 
 
