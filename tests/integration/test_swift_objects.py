@@ -356,27 +356,6 @@ def test_metadata_of_the_account(provider):
     assert provider.storage.info().metadata == {}
 
 
-def test_a_policy_holds_for_segments_too(harness, provider):
-    policies = provider.storage.regions()
-    bucket = provider.storage.buckets.create(harness.bucket_name(), location=policies[-1])
-    store_large(bucket)
-    headers, _ = ask(harness, "HEAD", f"/{bucket.name}_segments")
-    assert headers["X-Storage-Policy"] == policies[-1]
-    bucket.delete(delete_contents=True)
-
-
-def test_a_container_of_segments_that_others_made_in_another_policy_will_do(harness, provider, monkeypatch):
-    monkeypatch.setattr(copying, "LARGEST", MiB)
-    monkeypatch.setattr(copying, "STEP", MiB)
-    first, *_, last = provider.storage.regions()
-    bucket = provider.storage.buckets.create(harness.bucket_name(), location=first)
-    ask(harness, "PUT", f"/{bucket.name}_segments", X_Storage_Policy=last)
-    copy = store_large(bucket).copy_to(bucket, "copy")
-    assert (copy.content(), len(segments(bucket))) == (LARGE, 6)
-    bucket.delete(delete_contents=True)
-    assert beside(bucket) is None
-
-
 WORKER = f"""{PEAK}
 import json, os, signal, sys
 from cloudbridge_store import CloudProviderFactory, TransferConfig

@@ -100,3 +100,14 @@ def test_a_container_of_segments_that_others_made_in_another_policy_will_do(harn
     assert (copy.content(), len(segments(bucket))) == (LARGE, 4)
     bucket.delete(delete_contents=True)
     assert provider.storage.buckets.get(f"{bucket.name}_segments") is None
+
+
+def test_a_policy_holds_for_segments_too(harness, provider):
+    if harness.kind == "ceph":
+        pytest.skip("this Ceph has one policy")
+    policies = provider.storage.regions()
+    bucket = provider.storage.buckets.create(harness.bucket_name(), location=policies[-1])
+    bucket.objects.create("large").upload(LARGE, CUT)
+    headers = provider.native.object_store.head(f"/{bucket.name}_segments").headers
+    assert headers["X-Storage-Policy"] == policies[-1]
+    bucket.delete(delete_contents=True)
