@@ -278,19 +278,24 @@ def _copy(
     try:
         return Copy(service, segments, source.bucket, info, asked, *to, expires, static, source.account).run(options)
     except AnswerError as error:
-        if error.method != "PUT":
-            raise
-        if error.status == HTTPStatus.NOT_FOUND:
-            if exists(service, target.bucket):
-                gone = "the source was deleted while it was being copied"
-                raise reworded(ObjectChangedError, gone, error, bucket=source.bucket, key=source.key) from error
-            gone = "there is no such bucket"
-            raise reworded(BucketNotFoundError, gone, error, bucket=target.bucket, key=target.key) from error
-        if error.status == HTTPStatus.PRECONDITION_FAILED:
-            changed = "the source changed while it was being copied"
-            raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
-        if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
-            # So Swift answers where it may read a manifest for us, and not what that names.
-            unread = "the source's account does not let us read its segments"
-            raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error
-        raise
+        meant = _meant(error, service, source, target, static=static)
+        raise meant from meant.__cause__
+
+
+def _meant(error: AnswerError, service: Service, source: Place, target: Place, *, static: bool) -> Exception:
+    """Return what the refusal of a copy means: the answer does not say whether it is about the source or the target."""
+    if error.method != "PUT":
+        return error
+    here, there = {"bucket": source.bucket, "key": source.key}, {"bucket": target.bucket, "key": target.key}
+    if error.status == HTTPStatus.NOT_FOUND:
+        if exists(service, target.bucket):
+            gone = "the source, or the container of segments, was deleted while it was being copied"
+            return reworded(ObjectChangedError, gone, error, **here)
+        return reworded(BucketNotFoundError, "there is no such bucket", error, **there)
+    if error.status == HTTPStatus.PRECONDITION_FAILED:
+        return reworded(ObjectChangedError, "the source changed while it was being copied", error, **here)
+    if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
+        # So Swift answers where it may read a manifest for us, and not what that names.
+        unread = "the source's account does not let us read its segments"
+        return reworded(PermissionDeniedError, unread, error, hint=_ACL)
+    return error

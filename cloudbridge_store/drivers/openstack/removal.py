@@ -47,9 +47,9 @@ def delete_objects(service: Service, segments: Segments, bucket: str, keys: Sequ
     for at in range(0, len(plain), size):
         refused |= _batch(service, bucket, plain[at : at + size])
     # The token ended in the middle of a batch, which says so of each name: by itself each goes with another token.
-    late = [key for key, error in refused.items() if getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED]
-    refused = {key: error for key, error in refused.items() if key not in late}
-    refused |= _one_by_one(service, segments, bucket, late)
+    expired = [key for key, error in refused.items() if getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED]
+    refused = {key: error for key, error in refused.items() if key not in expired}
+    refused |= _one_by_one(service, segments, bucket, expired)
     done = gone.keys() - refused.keys()
     segments.remove(bucket, [each for key in done for each in gone[key]], *done)
     return refused

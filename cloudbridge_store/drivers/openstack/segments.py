@@ -105,7 +105,7 @@ def below(
     return (Segment(bucket, each.key, each.etag, each.size) for each in listed(service, bucket, prefix, url, ok=ok))
 
 
-def _pass_over(error: Exception, bucket: str) -> None:
+def pass_over(error: Exception, bucket: str) -> None:
     """Log what is left behind by something that is done. :raises Exception: it is a mistake of ours."""
     if not isinstance(error, (StoreError, OSError)) and classify(error) is None:
         raise error
@@ -332,7 +332,7 @@ class Segments:
             if not self.keeps_versions(bucket):
                 self.delete([(each.bucket, each.key) for each in segments])
         except Exception as error:
-            _pass_over(error, bucket)
+            pass_over(error, bucket)
 
     def sweep_lost(self, bucket: str, key: str, upload_id: str) -> None:
         """Delete what an upload made, of which no object consists any more. A failure is logged."""
@@ -341,14 +341,14 @@ class Segments:
                 self.clear(bucket, parts_of(upload_id))
                 self.forget_record(bucket, key, upload_id)
         except Exception as error:
-            _pass_over(error, bucket)
+            pass_over(error, bucket)
 
     def sweep(self, bucket: str, names: Sequence[str]) -> None:
         """Delete what lies beside a container. A failure is logged: what was asked for is done."""
         try:
             self.delete([(beside(bucket), name) for name in names])
         except Exception as error:
-            _pass_over(error, bucket)
+            pass_over(error, bucket)
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""

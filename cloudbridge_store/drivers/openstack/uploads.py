@@ -32,7 +32,7 @@ from cloudbridge_store.drivers.base import (
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
-from cloudbridge_store.drivers.openstack.segments import NEWEST, Segment, Segments, listed, manifest_etag
+from cloudbridge_store.drivers.openstack.segments import NEWEST, Segment, Segments, listed, manifest_etag, pass_over
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MAX_FILE, MAX_SEGMENTS, MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
@@ -218,21 +218,21 @@ class Uploads:
         """Remove the segments of uploads whose object was replaced by one of them before that could see it.
 
         What has no mark any more was stored. So whoever is asked for after that is the last; of two that end together,
-        at least the second sees both.
+        at least the second sees both. Where no object is seen, it may be one that is not seen everywhere yet.
         """
         try:
-            lost = [each for each in uploads if self._is_over(bucket, key, each)]
-            lost = [each for each in lost if not self._made_of(bucket, key, each, perhaps=True)]
+            over = [each for each in uploads if self._is_gone(beside(bucket), mark_of(key, each))]
+            if not over or self._is_gone(bucket, key):
+                return
+            lost = [each for each in over if not self._made_of(bucket, key, each, perhaps=True)]
         except Exception as error:
-            # The object is made, whatever is left of others.
-            _log.warning("segments in %s may have been left behind: %s", beside(bucket), type(error).__name__)
+            pass_over(error, bucket)
             return
         for each in lost:
             self._segments.sweep_lost(bucket, key, each)
 
-    def _is_over(self, bucket: str, key: str, upload_id: str) -> bool:
-        mark = self._service.send("HEAD", beside(bucket), mark_of(key, upload_id), headers=NEWEST, ok=(404,))
-        return mark.status == HTTPStatus.NOT_FOUND
+    def _is_gone(self, bucket: str, key: str) -> bool:
+        return self._service.send("HEAD", bucket, key, headers=NEWEST, ok=(404,)).status == HTTPStatus.NOT_FOUND
 
     def _tidy(self, bucket: str, key: str, upload_id: str) -> None:
         """Remove what is left when the object is made."""
