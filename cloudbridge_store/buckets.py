@@ -17,7 +17,7 @@ from cloudbridge_store.core.directories import Patterns
 from cloudbridge_store.core.multipart import Target
 from cloudbridge_store.core.progress import ProgressArgument
 from cloudbridge_store.drivers.base import BucketInfo, CdnInfo, Page, RuleKind, UploadInfo, Usage
-from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError
+from cloudbridge_store.errors import BucketNotEmptyError, NotFoundError, UnsupportedOperationError
 from cloudbridge_store.resources import CloudResource, search, utc_text
 from cloudbridge_store.results import ResultList, TransferReport, every_item, one_page, page_limit
 from cloudbridge_store.uploads import MultipartUpload
@@ -161,11 +161,15 @@ class Bucket(CloudResource):
             delete_keys(self._session, self.name, (obj.name for obj in self.objects))
         try:
             self._session.call(self._session.driver.delete_bucket, self.name)
-        except BucketNotEmptyError:
+        except BucketNotEmptyError as error:
             if not (delete_contents and self._session.capabilities.versions):
                 raise
             versions = ((obj.name, obj.version) for obj in self.objects.versions())
-            delete_versions(self._session, self.name, versions)
+            try:
+                delete_versions(self._session, self.name, versions)
+            except UnsupportedOperationError:
+                # Not every service of a kind has them, so that they are not why it is not empty.
+                raise error from error.__cause__
             self._session.call(self._session.driver.delete_bucket, self.name)
 
     def list_uploads(self, prefix: str = "") -> Iterator[MultipartUpload]:

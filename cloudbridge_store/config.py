@@ -241,6 +241,9 @@ def refuse_http(url: str, settings: Settings) -> None:
         message = "the address of a service is none: its host cannot be read"
         raise InvalidConfigurationException(message) from None
     if parts.scheme != "https" and not settings.allow_http and not _is_loopback(parts.hostname or ""):
+        if not parts.scheme:
+            message = "the address of a service has no scheme: write https:// before it"
+            raise InvalidConfigurationException(message)
         host = parts.netloc.rpartition("@")[2]
         message = f"{parts.scheme}://{host} would send everything in the clear: use https, or set allow_http"
         raise InvalidConfigurationException(message)

@@ -177,7 +177,7 @@ def test_a_copy_that_is_refused_leaves_nothing(bucket, monkeypatch):
         return send(verb, url, headers, body)
 
     monkeypatch.setattr(transport, "send", refuse)
-    with pytest.raises(errors.BucketNotFoundError):
+    with pytest.raises(errors.ObjectChangedError):
         source.copy_to(bucket, "copy")
     assert len(copied) == 2
     assert (beside(bucket), bucket.objects.get("copy")) == (before, None)
@@ -239,6 +239,6 @@ def test_a_copy_whose_record_is_refused_leaves_nothing(bucket, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(transport, "send", misplace)
-        with pytest.raises(errors.BucketNotFoundError):
+        with pytest.raises(errors.ObjectChangedError):
             source.copy_to(bucket, "copy")
     assert (beside(bucket), list(bucket.list_uploads())) == (before, [])

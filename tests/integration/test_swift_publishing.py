@@ -7,9 +7,13 @@ from types import SimpleNamespace
 import pytest
 from servers.openstack_harnesses import CephSwiftHarness, SwiftHarness
 
-from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store import CloudProviderFactory, TransferConfig
 from cloudbridge_store.errors import BucketNotFoundError, UnsupportedOperationError
+from cloudbridge_store.testing.fixtures import noise
 
+MiB = 2**20
+CUT = TransferConfig(threshold=MiB, part_size=MiB, max_concurrency=2)
+LARGE = noise(MiB + 1000, seed=11)
 PAGES = ("X-Container-Meta-Web-Index", "X-Container-Meta-Web-Error")
 
 
@@ -35,6 +39,24 @@ def test_users_keep_their_rights(store):
     assert sorted(store.headers()["X-Container-Read"].split(",")) == sorted([user, ".r:*"])
     store.bucket.make_private()
     assert store.headers()["X-Container-Read"] == user
+
+
+@pytest.mark.parametrize("first", ["upload", "publish"])
+def test_large_objects_of_a_public_bucket_are_read_by_everybody(store, first):
+    def store_large():
+        return store.bucket.objects.create("large").upload(LARGE, CUT)
+
+    if first == "upload":
+        store_large()
+    store.bucket.make_public()
+    url = store_large().public_url
+    beside = f"/{store.bucket.name}_segments"
+    assert store.provider.native.object_store.head(beside).headers["X-Container-Read"] == ".r:*"
+    if store.harness.kind == "swift":
+        assert store.harness.get_url(url).body == LARGE
+    store.bucket.make_private()
+    assert not store.provider.native.object_store.head(beside).headers.get("X-Container-Read")
+    assert store.harness.get_url(url).status in (401, 404)
 
 
 @pytest.mark.parametrize("acl", [".r:*,.rlistings", ".r:.example.org,.rlistings", ".r:*,.r:-.example.org"])

@@ -10,7 +10,7 @@ import pytest
 from servers.openstack_harnesses import CephSwiftHarness, KeystoneHarness, RackspaceHarness, SwiftHarness
 from servers.scripted import Script
 
-from cloudbridge_store import CloudProviderFactory
+from cloudbridge_store import CloudProviderFactory, TransferConfig
 from cloudbridge_store.drivers.base import SignedRequest
 from cloudbridge_store.errors import AuthenticationError, BucketNotFoundError, UnsupportedOperationError
 
@@ -195,6 +195,18 @@ def test_a_bucket_has_a_key_of_its_own(store, obj):
     assert store.harness.get_url(before).body == CONTENT
     with pytest.raises(BucketNotFoundError):
         store.provider.storage.set_temp_url_key(bucket=store.harness.bucket_name())
+
+
+def test_large_objects_need_the_accounts_key(store):
+    content = bytes(range(256)) * 4104
+    cut = TransferConfig(threshold=2**20, part_size=2**20)
+    store.bucket.objects.create("large").upload(content, cut)
+    with store.harness.make_provider(os_temp_url_key=store.harness.temp_url_key) as provider:
+        url = provider.storage.buckets.get(store.bucket.name).objects.create("large").generate_url()
+    assert store.harness.get_url(url).body == content
+    if store.with_keys:
+        # As the documentation says: Swift looks at the key of each segment's container.
+        assert store.harness.get_url(store.bucket.objects.create("large").generate_url()).status == 409
 
 
 INFO = b'{"swift": {}, "tempurl": {"methods": ["GET", "PUT"], "allowed_digests": ["sha512"]}}'

@@ -229,3 +229,15 @@ def test_settings_know_what_was_chosen(monkeypatch):
     assert (settings.verify_tls, settings.read_timeout, settings.allow_http) == (True, 30.0, False)
     assert {"verify_tls", "read_timeout"} <= settings.chosen
     assert not {"allow_http", "ca_bundle"} & settings.chosen
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://store.example.org/a", "http://store.example.org would send everything in the clear"),
+        ("store.example.org/a", "write https:// before it"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(url, said):
+    with pytest.raises(InvalidConfigurationException, match=said):
+        config.refuse_http(url, config.Settings())

@@ -10,15 +10,12 @@ from typing import Any, NamedTuple
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
-from cloudbridge_store.drivers.openstack.settings import check_login, sendable
+from cloudbridge_store.drivers.openstack.settings import SERVICE, check_login, sendable, until
 from cloudbridge_store.drivers.openstack.trust import Trust, trust_of
 from cloudbridge_store.errors import InvalidConfigurationException, ProviderConnectionException
 from cloudbridge_store.redaction import Secret
 
-_EARLY = 30.0
-"""Seconds before its end that a token is replaced: a request that begins with it should be able to arrive."""
 _FOREVER = float("inf")
-SERVICE = "object-store"
 
 
 class Ticket(NamedTuple):
@@ -156,21 +153,45 @@ class KeystoneLogin(Login):
         if not hasattr(plugin, "get_access"):
             return self._without_catalogue(plugin)
         access = plugin.get_access(session)
-        expires = access.expires.timestamp() - _EARLY if access.expires is not None else _FOREVER
+        expires = until(access.expires.timestamp()) if access.expires is not None else _FOREVER
         return self._checked(access.auth_token, self._address(access, self._interface), expires)
 
     def _without_catalogue(self, plugin: Any) -> Ticket:
         """Ask a plugin that has a token and an address, such as ``admin_token`` of ``clouds.yaml``."""
         token, url = plugin.get_token(self.session), plugin.get_endpoint(self.session)
-        if not token or not (url or self._plan.config["os_storage_url"]):
+        if not token or not (url or self._given):
             message = "config key os_cloud: that auth_type gives no token, or no address of the account"
             raise InvalidConfigurationException(message)
         return self._checked(sendable({"os_cloud": token}, "os_cloud"), url, _FOREVER)
 
     def _checked(self, token: str, url: str, until: float) -> Ticket:
-        url = str(self._plan.config["os_storage_url"] or url).rstrip("/")
-        refuse_http(url, self._plan.settings)
+        url = (self._given or str(url)).rstrip("/")
+        try:
+            refuse_http(url, self._plan.settings)
+        except InvalidConfigurationException as error:
+            # As services answer that do not know of the TLS in front of them.
+            message = f"the account's address, as the service or clouds.yaml has it: {error}; or set os_storage_url"
+            raise InvalidConfigurationException(message) from None
         return Ticket(Secret(token), url, until)
+
+    @property
+    def _given(self) -> str | None:
+        """The account's address where it is no matter of the catalogue.
+
+        :raises InvalidConfigurationException: something is to be filled in there that a login does not tell.
+        """
+        if self._plan.config["os_storage_url"]:
+            return str(self._plan.config["os_storage_url"])
+        found = self._cloud.get("endpoint")
+        if not found or "%(" not in found:
+            return found
+        session = self.session
+        project = session.get_project_id()
+        try:
+            return str(found % {"project_id": project, "tenant_id": project, "user_id": session.get_user_id()})
+        except (KeyError, TypeError, ValueError):
+            message = "clouds.yaml: object_store_endpoint_override has more to fill in than project_id and user_id"
+            raise InvalidConfigurationException(message) from None
 
     @property
     def _interface(self) -> str:
@@ -186,8 +207,8 @@ class KeystoneLogin(Login):
 
         :raises ProviderConnectionException: the catalogue has none; the message lists the regions that it has.
         """
-        if self._plan.config["os_storage_url"]:
-            return str(self._plan.config["os_storage_url"])
+        if self._given:
+            return self._given
         if not access.has_service_catalog():
             raise ProviderConnectionException(
                 "the token has no catalogue of services", hint="Name the project: os_project_name or os_project_id"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,10 +14,11 @@ from cloudbridge_store.drivers.base import READ_ALL, GiB, MiB, ObjectInfo, PutOp
 from cloudbridge_store.drivers.openstack.addresses import Place, account_url, place_of
 from cloudbridge_store.drivers.openstack.dynamic import size_of
 from cloudbridge_store.drivers.openstack.errors import AnswerError, classify, reworded
+from cloudbridge_store.drivers.openstack.listing import exists
 from cloudbridge_store.drivers.openstack.names import beside, part_of
 from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
 from cloudbridge_store.drivers.openstack.service import Answer, Service
-from cloudbridge_store.drivers.openstack.translate import describing, is_static, object_info, quoted, stored
+from cloudbridge_store.drivers.openstack.translate import describing, etag_of, is_static, object_info, quoted, stored
 from cloudbridge_store.drivers.openstack.uploads import put_manifest, upload_limits, was_refused
 from cloudbridge_store.errors import (
     BucketNotFoundError,
@@ -88,9 +89,21 @@ class Copy:
 
     def _pieces(self) -> Sequence[Piece]:
         """Return what to copy piece by piece; nothing where one request does."""
-        if self.service.preset.ranged_copy:
-            return self._ranges()
-        return self._known() if self.static else ()
+        if not self.service.preset.ranged_copy:
+            return self._known() if self.static else ()
+        return (self._named() if self.static else ()) or self._ranges()
+
+    def _named(self) -> Sequence[Piece]:
+        """Return what a manifest names; nothing where it names parts of something, or what is large itself.
+
+        A copy made at once would be a plain object that Swift compares conditions of reads with the source's ETag for.
+        """
+        if self.account is not None:
+            return ()
+        found = self.segments.manifest(self.bucket, self.source.key, self.asked.version, whole=True)
+        if manifest_etag(found) != self.source.etag or any(each.size > LARGEST for each in found):
+            return ()
+        return [Piece(*each) for each in found]
 
     def _ranges(self) -> Sequence[Piece]:
         size = self.source.size
@@ -126,8 +139,27 @@ class Copy:
             **({"X-Copy-From-Account": quote(self.account, safe="")} if self.account is not None else {}),
             **headers,
         }
-        query = {"version-id": self.asked.version} if self.asked.version else None
-        return stored(self.service.send("PUT", bucket, key, query=query, headers=given, body=b"").headers)
+        own = (piece.bucket, piece.key) == (self.bucket, self.source.key)
+        query = {"version-id": self.asked.version} if self.asked.version and own else None
+        try:
+            answer = self.service.send("PUT", bucket, key, query=query, headers=given, body=b"")
+        except AnswerError as error:
+            if error.status != HTTPStatus.PRECONDITION_FAILED or not self._is_same(piece, query):
+                raise
+            del given["If-Match"]
+            answer = self.service.send("PUT", bucket, key, query=query, headers=given, body=b"")
+        return stored(answer.headers)
+
+    def _is_same(self, piece: Piece, query: Mapping[str, str] | None) -> bool:
+        """Say whether what a condition refused is what it was for, after all; what is copied whole is compared again.
+
+        A plain object that was made of a large one has that one's ETag to Swift, where it looks at conditions.
+        """
+        if piece.start is not None:
+            return False
+        url = account_url(self.service, self.account)
+        answer = self.service.send("HEAD", piece.bucket, piece.key, query=query, url=url, ok=(404,))
+        return answer.status != HTTPStatus.NOT_FOUND and etag_of(answer.headers) == piece.etag
 
     def _at_once(self, options: PutOptions | None) -> Stored:
         headers = {}
@@ -152,8 +184,7 @@ class Copy:
         return headers.get("content-length") == str(self.source.size) and not is_static(headers)
 
     def _by_pieces(self, pieces: Sequence[Piece], options: PutOptions) -> Stored:
-        policy = self.service.send("HEAD", self.to_bucket).headers.get("x-storage-policy")
-        self.segments.make_room(self.to_bucket, policy)
+        self.segments.make_room(self.to_bucket, self.service.send("HEAD", self.to_bucket).headers)
         made_by, target = uuid.uuid4().hex, (self.to_bucket, self.to_key)
         names = [part_of(made_by, number) for number in range(1, len(pieces) + 1)]
         asked = False
@@ -247,16 +278,24 @@ def _copy(
     try:
         return Copy(service, segments, source.bucket, info, asked, *to, expires, static, source.account).run(options)
     except AnswerError as error:
-        if error.method != "PUT":
-            raise
-        if error.status == HTTPStatus.NOT_FOUND:
-            gone = "there is no such bucket, or the source was deleted"
-            raise reworded(BucketNotFoundError, gone, error, bucket=target.bucket, key=target.key) from error
-        if error.status == HTTPStatus.PRECONDITION_FAILED:
-            changed = "the source changed while it was being copied"
-            raise reworded(ObjectChangedError, changed, error, bucket=source.bucket, key=source.key) from error
-        if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
-            # So Swift answers where it may read a manifest for us, and not what that names.
-            unread = "the source's account does not let us read its segments"
-            raise reworded(PermissionDeniedError, unread, error, hint=_ACL) from error
-        raise
+        meant = _meant(error, service, source, target, static=static)
+        raise meant from meant.__cause__
+
+
+def _meant(error: AnswerError, service: Service, source: Place, target: Place, *, static: bool) -> Exception:
+    """Return what the refusal of a copy means: the answer does not say whether it is about the source or the target."""
+    if error.method != "PUT":
+        return error
+    here, there = {"bucket": source.bucket, "key": source.key}, {"bucket": target.bucket, "key": target.key}
+    if error.status == HTTPStatus.NOT_FOUND:
+        if exists(service, target.bucket):
+            gone = "the source, or the container of segments, was deleted while it was being copied"
+            return reworded(ObjectChangedError, gone, error, **here)
+        return reworded(BucketNotFoundError, "there is no such bucket", error, **there)
+    if error.status == HTTPStatus.PRECONDITION_FAILED:
+        return reworded(ObjectChangedError, "the source changed while it was being copied", error, **here)
+    if static and source.account is not None and error.status == HTTPStatus.CONFLICT:
+        # So Swift answers where it may read a manifest for us, and not what that names.
+        unread = "the source's account does not let us read its segments"
+        return reworded(PermissionDeniedError, unread, error, hint=_ACL)
+    return error

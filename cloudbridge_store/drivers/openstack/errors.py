@@ -47,6 +47,7 @@ _NO_TLS = "The server does not speak TLS there: check the port, or whether it is
 _QUOTA = (
     "Delete something, or have the quota raised; if the object is too large for one request: lower multipart_threshold"
 )
+_LATE = "No objects are listed in it any more; not all of the service's servers know that yet: try again in a moment"
 _TAG = re.compile("<[^>]*>")
 _LONGEST_REASON = 300
 
@@ -72,7 +73,13 @@ class AnswerError(Exception):
         return redact(text)[:_LONGEST_REASON] or f"status {self.status}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.method, self.bucket, self.key, self.status, dict(self.headers), self.body)
+        # In lower case, as they are asked for: a plain dictionary finds them in no other.
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return type(self), (self.method, self.bucket, self.key, self.status, headers, self.body)
+
+
+class LateError(AnswerError):
+    """A container whose listing is empty was not deleted: some of its servers have not heard of that yet."""
 
 
 _BY_STATUS: Mapping[int, Meaning] = {
@@ -96,6 +103,7 @@ _BY_STATUS: Mapping[int, Meaning] = {
     422: Meaning(IntegrityError, "always"),
     423: Meaning(ConflictError, hint="The container or object is locked"),
     429: Meaning(ThrottledError, "always"),
+    497: Meaning(PermissionDeniedError, hint="The account is on the service's black list: tell its operator"),
     # Swift's own for a container or account that is asked for too often.
     498: Meaning(ThrottledError, "always"),
     # We went away, says the service: it did not get all.
@@ -155,6 +163,8 @@ def _meaning(error: AnswerError, *, named: bool) -> Meaning:
         return Meaning(ForeignAnswerError, hint=NOT_SWIFT)
     if status == HTTPStatus.NOT_FOUND:
         return Meaning(_missing(error))
+    if isinstance(error, LateError):
+        return Meaning(BucketNotEmptyError, "always", hint=_LATE)
     if status == HTTPStatus.CONFLICT and error.method == "DELETE" and error.key is None and error.bucket is not None:
         return Meaning(BucketNotEmptyError)
     if status == HTTPStatus.PRECONDITION_FAILED and error.method == "PUT" and error.key is None:
@@ -163,6 +173,9 @@ def _meaning(error: AnswerError, *, named: bool) -> Meaning:
     if status == HTTPStatus.BAD_REQUEST and error.method == "HEAD" and error.key is None and error.bucket is not None:
         # There is nothing else in the request that could be wrong: to Ceph no container can have that name.
         return Meaning(BucketNotFoundError)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and "retry-after" in error.headers:
+        # What is too large stays so. There are services that mean too many requests, Rackspace's among them.
+        return _BY_STATUS[HTTPStatus.TOO_MANY_REQUESTS]
     return meaning_of_status(status)
 
 

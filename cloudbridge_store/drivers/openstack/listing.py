@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -16,12 +16,14 @@ from cloudbridge_store.errors import ForeignAnswerError
 
 MAX_PAGE = 10_000
 _USUALLY_PERMITTED = 1000
+_NEVER_CUT = 100
+"""Entries fewer than which nobody has for the longest page."""
 _MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 _LAST_CHARACTER = "\U0010ffff"
 
 
 def ask_page(service: Service, bucket: str | None, limit: int, **parameters: str | None) -> list[dict[str, Any]]:
-    """Return one page of the account or of a container; :func:`most` says then how many entries it can have.
+    """Return one page of the account or of a container; :func:`goes_on` says whether another may follow.
 
     :param parameters: those that are empty are left out.
     """
@@ -68,11 +70,22 @@ def _told(service: Service, bucket: str | None) -> int:
     return min(service.limit("swift", name, MAX_PAGE), MAX_PAGE)
 
 
+def goes_on(service: Service, found: Sequence[Any], limit: int, bucket: str | None) -> bool:
+    """Say whether something may follow a page of :func:`ask_page`.
+
+    Of Swift's only the last is short. Ceph's are as long as ``rgw_max_listing_results`` permits (1,000), whatever was
+    asked for, and its ``/info`` says 10,000: of who is not known to be Swift, a page that is not small is no end.
+    """
+    if len(found) >= most(service, limit, bucket):
+        return True
+    return len(found) >= _NEVER_CUT and not service.is_swift
+
+
 def list_buckets(service: Service, limit: int, token: str | None) -> Page[BucketInfo]:
     """List containers, without those that hold the segments of another's large objects."""
     names = ask_page(service, None, limit, marker=token)
     shown = [BucketInfo(each["name"], _created(each)) for each in names if not _is_hidden(service, each["name"], names)]
-    return Page(shown, names[-1]["name"] if len(names) >= most(service, limit, None) else None)
+    return Page(shown, names[-1]["name"] if goes_on(service, names, limit, None) else None)
 
 
 def _created(entry: Mapping[str, Any]) -> datetime | None:
@@ -115,7 +128,7 @@ def list_objects(
                 prefixes.append(entry["subdir"])
         else:
             items.append(_exact(service, bucket, describe(entry)))
-    return Page(items, _position(found[-1]) if len(found) >= most(service, limit, bucket) else None, prefixes)
+    return Page(items, _position(found[-1]) if goes_on(service, found, limit, bucket) else None, prefixes)
 
 
 def _position(entry: Mapping[str, Any]) -> str:
@@ -158,7 +171,7 @@ def _by_long_delimiter(
         elif not marker.startswith(rolled):
             prefixes[rolled] = None
     last = next(reversed(prefixes), None)
-    if len(found) < most(service, limit, bucket):
+    if not goes_on(service, found, limit, bucket):
         return Page(items, None, list(prefixes))
     name = str(found[-1]["name"])
     inside = last is not None and name.startswith(last)

@@ -19,7 +19,6 @@ from cloudbridge_store.errors import (
     OperationTimeoutError,
     PermissionDeniedError,
     ProviderConnectionException,
-    QuotaExceededError,
     ServiceUnavailableError,
     ThrottledError,
 )
@@ -37,7 +36,8 @@ _BY_STATUS = {
     404: Meaning(ForeignAnswerError, hint=_ADDRESS),
     405: Meaning(ForeignAnswerError, hint=_ADDRESS),
     408: Meaning(OperationTimeoutError, "always"),
-    413: Meaning(QuotaExceededError),
+    # As Rackspace's identity says that it is asked too often.
+    413: Meaning(ThrottledError, "always"),
     429: Meaning(ThrottledError, "always"),
 }
 
@@ -83,6 +83,9 @@ def _classify_status(error: BaseException) -> Failure:
     if status == HTTPStatus.NOT_FOUND and _is_keystones(response):
         # Of an application credential, or a trust, that is not there any more.
         meaning = _BY_STATUS[HTTPStatus.UNAUTHORIZED]
+    if status == HTTPStatus.BAD_REQUEST and not _is_keystones(response):
+        # So Swift answers who takes it for the identity service: no account is called v3.
+        meaning = Meaning(InvalidRequestError, hint=_ADDRESS)
     if meaning is None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         meaning = Meaning(ServiceUnavailableError, "always")
     return Failure(

@@ -7,7 +7,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from keystoneauth1 import exceptions
 from keystoneauth1.identity import v2, v3
@@ -15,10 +14,8 @@ from keystoneauth1.plugin import BaseAuthPlugin
 
 from cloudbridge_store.config import refuse_http
 from cloudbridge_store.drivers.openstack.plan import Plan
-from cloudbridge_store.drivers.openstack.settings import auth_url_of, auth_version_of, sendable
+from cloudbridge_store.drivers.openstack.settings import SERVICE, auth_url_of, auth_version_of, root_of, sendable, until
 from cloudbridge_store.errors import InvalidConfigurationException
-
-_EARLY = 30.0
 
 
 class Account(NamedTuple):
@@ -68,8 +65,7 @@ class V1Password(AccountPlugin):
         if not token or not url:
             raise exceptions.InvalidResponse(response=answer)
         lifetime = answer.headers.get("X-Auth-Token-Expires", "")
-        until = time.time() + int(lifetime) - _EARLY if lifetime.isdecimal() else float("inf")
-        return Account(token, url, until)
+        return Account(token, url, until(time.time() + int(lifetime)) if lifetime.isdecimal() else float("inf"))
 
     def get_token(self, session: Any, **_: Any) -> str:
         """Return the token, for keystoneauth."""
@@ -125,8 +121,7 @@ def _user_and_key(plan: Plan) -> tuple[str, str]:
 
 def _version_2(plan: Plan, url: str) -> Any:
     config = plan.config
-    if not urlsplit(url).path.rstrip("/").endswith("v2.0"):
-        url = f"{url.rstrip('/')}/v2.0"
+    url = f"{root_of(url)}/v2.0"
     scope = {"tenant_id": config["os_project_id"], "tenant_name": config["os_project_name"]}
     if config["os_username"] and config["os_api_key"]:
         return RackspaceKey(url, config["os_username"], config["os_api_key"], **scope)
@@ -137,9 +132,8 @@ def _version_2(plan: Plan, url: str) -> Any:
 
 def _version_3(plan: Plan, url: str) -> Any:
     config = plan.config
-    if not urlsplit(url).path.rstrip("/").endswith("v3"):
-        # As every Keystone has it; one request less than asking, and no address of somebody else's choosing.
-        url = f"{url.rstrip('/')}/v3"
+    # As every Keystone has it; one request less than asking, and no address of somebody else's choosing.
+    url = f"{root_of(url)}/v3"
     # An application credential has its project in itself, and is refused with one beside it.
     if not config["os_username"] and not config["os_user_id"] and config["os_application_credential_secret"]:
         return v3.ApplicationCredential(
@@ -202,4 +196,14 @@ def _from_clouds(plan: Plan) -> tuple[Any, Mapping[str, Any]]:
         raise InvalidConfigurationException(message) from None
     if url := getattr(plugin, "auth_url", None):
         refuse_http(url, plan.settings)
-    return plugin, cloud.config
+    return plugin, {**cloud.config, **_of_objects(cloud)}
+
+
+def _of_objects(cloud: Any) -> dict[str, Any]:
+    """Return what a cloud's entry says of the object store alone, such as ``object_store_endpoint_override``."""
+    interfaces = cloud.get_interface(SERVICE)
+    return {
+        "endpoint": cloud.get_endpoint(SERVICE),
+        "interface": interfaces[0] if isinstance(interfaces, list) and interfaces else interfaces,
+        "region_name": cloud.get_region_name(SERVICE),
+    }

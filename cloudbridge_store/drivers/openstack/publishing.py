@@ -9,13 +9,12 @@ from urllib.parse import quote
 
 from cloudbridge_store.drivers.base import CdnInfo
 from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.drivers.openstack.names import beside
+from cloudbridge_store.drivers.openstack.segments import ANONYMOUS, READ_ACL, Segments, acl_of
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationError
 
-_READ = "X-Container-Read"
 _EVERYBODY = ".r:*"
-# All the spellings by which Swift lets somebody read who says nothing but where they come from, or list.
-_ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
 _LISTINGS = ".rlistings"
 _META, _REMOVE = "X-Container-Meta-", "X-Remove-Container-Meta-"
 _INDEX, _ERROR = "Web-Index", "Web-Error"
@@ -31,23 +30,31 @@ def public_url(service: Service, bucket: str, key: str) -> str:
     return f"{service.public_url}/{quote(bucket, safe='')}/{quote(key)}"
 
 
-def set_public(service: Service, bucket: str, *, public: bool) -> None:
-    """Let everybody read, or nobody without a token; what the ACL says of users stays."""
+def set_public(service: Service, segments: Segments, bucket: str, *, public: bool) -> None:
+    """Let everybody read, or nobody without a token; what the ACL says of users stays.
+
+    The container of its segments likewise: Swift asks its ACL, too, before it sends a large object.
+    """
     headers = service.send("HEAD", bucket).headers
-    named = _entries(headers)
+    segments.forget(bucket)  # what was believed of it is not good enough for who may read
+    places = [bucket, beside(bucket)] if segments.may_be(bucket) else [bucket]
+    # Before a bucket is public its large objects can be read, and they cannot be when it is private.
+    for place in reversed(places) if public else places:
+        found = headers if place == bucket else service.send("HEAD", place, ok=(404,)).headers
+        _set_acl(service, place, found, public=public)
+
+
+def _set_acl(service: Service, bucket: str, headers: Mapping[str, str], *, public: bool) -> None:
+    named = acl_of(headers)
     if public:
         # Without the second nobody is served the index of a website.
         wanted = (_EVERYBODY, _LISTINGS) if headers.get(f"{_META}{_INDEX}") else (_EVERYBODY,)
         kept = [*named, *(each for each in wanted if each not in named)]
     else:
-        kept = [each for each in named if each != _LISTINGS and not each.startswith(_ANONYMOUS)]
+        kept = [each for each in named if each != _LISTINGS and not each.startswith(ANONYMOUS)]
     if kept != named:
         # An empty one removes it; what Swift has for that beside it, Ceph passes over.
-        service.send("POST", bucket, headers={_READ: ",".join(kept)})
-
-
-def _entries(headers: Mapping[str, str]) -> list[str]:
-    return [each.strip() for each in headers.get(_READ, "").split(",") if each.strip()]
+        service.send("POST", bucket, headers={READ_ACL: ",".join(kept)})
 
 
 def set_website(service: Service, bucket: str, index: str | None, error: str | None) -> str:
@@ -70,13 +77,13 @@ def set_website(service: Service, bucket: str, index: str | None, error: str | N
             headers[f"{_REMOVE}{name}"] = "x"
         else:
             headers[f"{_META}{name}"] = value.encode().decode("latin-1")
-    named = _entries(service.send("HEAD", bucket).headers)
+    named = acl_of(service.send("HEAD", bucket).headers)
     # Who may list is served the index; without one they would be served a list.
     kept = [each for each in named if each != _LISTINGS]
     if index is not None and _EVERYBODY in named:
         kept.append(_LISTINGS)
     if sorted(kept) != sorted(named):
-        headers[_READ] = ",".join(kept)
+        headers[READ_ACL] = ",".join(kept)
     service.send("POST", bucket, headers=headers)
     return f"{url}/"
 
@@ -123,7 +130,7 @@ def _ask(
 ) -> Answer:
     url = service.login.endpoint(_CDN_SERVICE)
     if url is None:
-        hint = "Check os_region_name: the CDN is found in the catalogue, by region"
+        hint = "It is found by a login with a user, by region: check os_region_name; a token and an address have none"
         raise UnsupportedOperationError("the catalogue has no CDN", hint=hint, bucket=bucket)
     return service.send(method, bucket, key, headers=headers, url=url)
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from urllib.parse import quote, unquote
 
-from cloudbridge_store.drivers.openstack.errors import AnswerError, meaning_of_status
-from cloudbridge_store.drivers.openstack.listing import exists
+from cloudbridge_store.drivers.openstack.errors import AnswerError, LateError, meaning_of_status
+from cloudbridge_store.drivers.openstack.listing import ask_page, exists
 from cloudbridge_store.drivers.openstack.names import OWN, beside
 from cloudbridge_store.drivers.openstack.segments import Segment, Segments
 from cloudbridge_store.drivers.openstack.service import Service
@@ -46,6 +46,10 @@ def delete_objects(service: Service, segments: Segments, bucket: str, keys: Sequ
     refused = dict(_one_by_one(service, segments, bucket, long))
     for at in range(0, len(plain), size):
         refused |= _batch(service, bucket, plain[at : at + size])
+    # The token ended in the middle of a batch, which says so of each name: by itself each goes with another token.
+    expired = [key for key, error in refused.items() if getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED]
+    refused = {key: error for key, error in refused.items() if key not in expired}
+    refused |= _one_by_one(service, segments, bucket, expired)
     done = gone.keys() - refused.keys()
     segments.remove(bucket, [each for key in done for each in gone[key]], *done)
     return refused
@@ -108,7 +112,16 @@ def _refusal(bucket: str, key: str, text: str) -> StoreError:
 
 def delete_bucket(service: Service, segments: Segments, bucket: str) -> None:
     """Delete an empty container, and what this library has beside it: it belongs to no object any more."""
-    service.send("DELETE", bucket)
+    try:
+        service.send("DELETE", bucket)
+    except AnswerError as error:
+        if (
+            error.status == HTTPStatus.CONFLICT
+            and not segments.keeps_versions(bucket)
+            and not ask_page(service, bucket, 1)
+        ):
+            raise LateError("DELETE", bucket, None, error.status, error.headers, error.body) from error
+        raise
     if not segments.may_be(bucket):
         return
     segments.clear(bucket, OWN)

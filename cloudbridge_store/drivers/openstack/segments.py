@@ -17,13 +17,14 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError
+from cloudbridge_store.drivers.base import ObjectInfo
+from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, classify
 from cloudbridge_store.drivers.openstack.listing import describe, entries_of
 from cloudbridge_store.drivers.openstack.names import (
     LONGEST_BUCKET,
@@ -51,6 +52,18 @@ and the size of a segment."""
 _log = logging.getLogger("cloudbridge_store")
 
 
+NEWEST = {"X-Newest": "true"}
+"""Has Swift ask all of its servers what an object is, and not the first that answers: for what is not to be deleted."""
+READ_ACL = "X-Container-Read"
+ANONYMOUS = (".r:", ".ref:", ".referer:", ".referrer:")
+"""All the spellings by which Swift lets somebody read who says nothing but where they come from."""
+
+
+def acl_of(headers: Mapping[str, str]) -> list[str]:
+    """Return who may read a container."""
+    return [each.strip() for each in headers.get(READ_ACL, "").split(",") if each.strip()]
+
+
 class Segment(NamedTuple):
     """One segment of a manifest."""
 
@@ -65,9 +78,9 @@ def manifest_etag(segments: Sequence[Segment]) -> str:
     return hashlib.md5("".join(each.etag for each in segments).encode(), usedforsecurity=False).hexdigest()
 
 
-def below(
+def listed(
     service: Service, bucket: str, prefix: str, url: str | None = None, *, ok: Collection[int] = ()
-) -> Iterator[Segment]:
+) -> Iterator[ObjectInfo]:
     """Yield all in a container whose names begin with a prefix, from all pages.
 
     :param url: address of its account, where it is not our own.
@@ -81,8 +94,22 @@ def below(
             return
         if found[-1].key <= query.get("marker", ""):
             raise ForeignAnswerError("the listing begins again and again", bucket=bucket, hint=NOT_SWIFT)
-        yield from (Segment(bucket, each.key, each.etag, each.size) for each in found)
+        yield from found
         query["marker"] = found[-1].key
+
+
+def below(
+    service: Service, bucket: str, prefix: str, url: str | None = None, *, ok: Collection[int] = ()
+) -> Iterator[Segment]:
+    """Yield what :func:`listed` does, as segments."""
+    return (Segment(bucket, each.key, each.etag, each.size) for each in listed(service, bucket, prefix, url, ok=ok))
+
+
+def pass_over(error: Exception, bucket: str) -> None:
+    """Log what is left behind by something that is done. :raises Exception: it is a mistake of ours."""
+    if not isinstance(error, (StoreError, OSError)) and classify(error) is None:
+        raise error
+    _log.warning("segments in %s were left behind: %s", beside(bucket), error)
 
 
 class Segments:
@@ -127,7 +154,7 @@ class Segments:
             return False
         until, best = self._guesses.get(bucket, (0.0, False))
         if until < time.monotonic():
-            best = not self._keeps_versions(bucket)
+            best = not self.keeps_versions(bucket)
             self._guess(bucket, best)
         return best
 
@@ -139,10 +166,20 @@ class Segments:
         with self._lock:
             self._guesses[bucket] = time.monotonic() + _MEMORY, best
 
-    def make_room(self, bucket: str, policy: str | None) -> None:
-        """Create the container of a container's segments, where it is not there."""
-        headers = {"X-Storage-Policy": policy} if policy else {}
-        self._service.send("PUT", beside(bucket), headers=headers)
+    def make_room(self, bucket: str, described: Mapping[str, str]) -> None:
+        """Create the container of a container's segments, where it is not there.
+
+        :param described: headers of the container: both are in one storage policy, and public or not.
+        """
+        place, policy = beside(bucket), described.get("x-storage-policy")
+        if self._service.send("HEAD", place, ok=(404,)).status == HTTPStatus.NOT_FOUND:
+            public = [each for each in acl_of(described) if each.startswith(ANONYMOUS)]
+            headers = {READ_ACL: ",".join(public)} if public else {}
+            chosen = {"X-Storage-Policy": policy} if policy else {}
+            answer = self._service.send("PUT", place, headers={**headers, **chosen}, ok=(400,) if chosen else ())
+            if answer.status == HTTPStatus.BAD_REQUEST:
+                # In a policy that is deprecated, no container can be created any more.
+                self._service.send("PUT", place, headers=headers)
         with self._lock:
             self._there.add(bucket)
 
@@ -256,10 +293,13 @@ class Segments:
                 found.append(Segment(place, record_of(key, upload_id, etag), "", 0))
         return found
 
-    def manifest(self, bucket: str, key: str, version: str | None = None) -> list[Segment]:
-        """Return what a manifest names; nothing where there is none any more."""
+    def manifest(self, bucket: str, key: str, version: str | None = None, *, whole: bool = False) -> list[Segment]:
+        """Return what a manifest names; nothing where there is none any more.
+
+        :param whole: nothing also where something in it is no whole and plain object.
+        """
         query = {"multipart-manifest": "get", **_version(version)}
-        answer = self._service.send("GET", bucket, key, query=query, stream=True, ok=(404,))
+        answer = self._service.send("GET", bucket, key, query=query, headers=NEWEST, stream=True, ok=(404,))
         if answer.stream is None:
             return []
         if not is_static(answer.headers):
@@ -268,7 +308,10 @@ class Segments:
             return []
         answer.body = answer.stream.read()
         found = []
-        for each in answer.json():
+        entries = answer.json()
+        if whole and any(each.get("range") or each.get("sub_slo") or "data" in each for each in entries):
+            return []
+        for each in entries:
             holder, _, name = str(each.get("name", "")).lstrip("/").partition("/")
             found.append(Segment(holder, name, str(each.get("hash", "")), int(each.get("bytes", 0))))
         return found
@@ -286,23 +329,33 @@ class Segments:
         if not segments:
             return
         try:
-            if not self._keeps_versions(bucket):
+            if not self.keeps_versions(bucket):
                 self.delete([(each.bucket, each.key) for each in segments])
-        except (AnswerError, StoreError, OSError) as error:
-            _log.warning("segments in %s were left behind: %s", beside(bucket), error)
+        except Exception as error:
+            pass_over(error, bucket)
+
+    def sweep_lost(self, bucket: str, key: str, upload_id: str) -> None:
+        """Delete what an upload made, of which no object consists any more. A failure is logged."""
+        try:
+            if not self.keeps_versions(bucket):
+                self.clear(bucket, parts_of(upload_id))
+                self.forget_record(bucket, key, upload_id)
+        except Exception as error:
+            pass_over(error, bucket)
 
     def sweep(self, bucket: str, names: Sequence[str]) -> None:
         """Delete what lies beside a container. A failure is logged: what was asked for is done."""
         try:
             self.delete([(beside(bucket), name) for name in names])
-        except (AnswerError, StoreError, OSError) as error:
-            _log.warning("something in %s was left behind: %s", beside(bucket), error)
+        except Exception as error:
+            pass_over(error, bucket)
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""
         self.delete([(each.bucket, each.key) for each in self._listed(bucket, prefix)])
 
-    def _keeps_versions(self, bucket: str) -> bool:
+    def keeps_versions(self, bucket: str) -> bool:
+        """Say whether a container keeps versions, or did."""
         headers = self._service.send("HEAD", bucket, ok=(404,)).headers
         # Also where it says that they are not enabled any more: those that were kept are still there.
         names = ("x-versions-enabled", "x-versions-location", "x-history-location")

@@ -204,13 +204,14 @@ class Service:
         return middleware in self.info
 
     @property
-    def keeps_conditions(self) -> bool:
-        """Whether ``If-None-Match`` of a PUT is looked at for certain: by Swift, since 1.13.
+    def is_swift(self) -> bool:
+        """Whether this is Swift itself for certain, by ``/info``: Ceph's versions begin with other numbers."""
+        return str(self.info.get("swift", {}).get("version", "")).startswith(("1.", "2."))
 
-        Ceph passes over it, and tells its own versions in ``/info``, which begin with other numbers.
-        """
-        version = str(self.info.get("swift", {}).get("version", ""))
-        return self.preset.put_conditions and version.startswith(("1.", "2."))
+    @property
+    def keeps_conditions(self) -> bool:
+        """Whether ``If-None-Match`` of a PUT is looked at for certain: by Swift, since 1.13. Ceph passes over it."""
+        return self.preset.put_conditions and self.is_swift
 
     def close(self) -> None:
         """Release the connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,13 @@ WAYS: Mapping[str, str] = {
 }
 """The ways to log in, by the keys that are for one of them only."""
 _HEADER = re.compile(r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?")
+_VERSION = re.compile(r"/v([123])(?:\.\d+)?(?:/auth/tokens|/tokens)?/*$")
+SERVICE = "object-store"
+"""What catalogues and ``clouds.yaml`` call it."""
+_EARLY = 30.0
+"""Seconds before its end that a token is replaced: a request that begins with it should be able to arrive."""
+_LEAST = 10.0
+"""Seconds that a token is used at least: of one that ends before, or by a clock that is not ours, a refusal tells."""
 _IGNORED = "CloudBridge's key for compute; accepted, without effect here"
 
 
@@ -134,10 +142,24 @@ def auth_version_of(plan: Plan, url: str) -> int:
             message = f"config key os_auth_version must be 1, 2 or 3, not {given!r}"
             raise InvalidConfigurationException(message)
         return int(version)
-    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    if last[:2] in ("v1", "v2", "v3"):
-        return int(last[1])
-    return plan.preset.auth_version or 3
+    named = _VERSION.search(urlsplit(url).path)
+    return int(named[1]) if named else plan.preset.auth_version or 3
+
+
+def root_of(url: str) -> str:
+    """Return what is before the version in an address of the identity service."""
+    return _VERSION.sub("", url).rstrip("/")
+
+
+def until(end: float) -> float:
+    """Return until when a token is used that has just been given, and ends then, in seconds since the epoch."""
+    return max(end - _EARLY, time.time() + _LEAST)
+
+
+def whole_addresses(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration whose addresses have a scheme: without one they are of https."""
+    url = config["os_storage_url"]
+    return {**config, "os_storage_url": f"https://{url}"} if url and "://" not in url else config
 
 
 def check_login(plan: Plan) -> None:

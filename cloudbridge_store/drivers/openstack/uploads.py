@@ -13,23 +13,32 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from cloudbridge_store.drivers.base import Body, KiB, MiB, Page, Part, PutOptions, Stored, UploadInfo, UploadLimits
+from cloudbridge_store.drivers.base import (
+    Body,
+    KiB,
+    MiB,
+    ObjectInfo,
+    Page,
+    Part,
+    PutOptions,
+    Stored,
+    UploadInfo,
+    UploadLimits,
+)
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
-from cloudbridge_store.drivers.openstack.listing import MAX_PAGE, ask_page
 from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
-from cloudbridge_store.drivers.openstack.segments import Segment, Segments, manifest_etag
+from cloudbridge_store.drivers.openstack.segments import NEWEST, Segment, Segments, listed, manifest_etag, pass_over
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MAX_FILE, MAX_SEGMENTS, MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
     describing,
     etag_of,
     is_static,
-    listed_time,
     stored,
 )
 from cloudbridge_store.errors import (
@@ -85,17 +94,17 @@ class Uploads:
 
     def start(self, bucket: str, key: str) -> str:
         """Start an upload and return its id. :raises BucketNotFoundError:"""
-        policy = self._service.send("HEAD", bucket).headers.get("x-storage-policy")
+        described = self._service.send("HEAD", bucket).headers
         upload_id = uuid.uuid4().hex
         if not self._segments.may_be(bucket):
-            self._segments.make_room(bucket, policy)
+            self._segments.make_room(bucket, described)
         try:
             self._segments.mark(bucket, key, upload_id)
         except AnswerError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             # The container of segments is gone since it was seen.
-            self._segments.make_room(bucket, policy)
+            self._segments.make_room(bucket, described)
             self._segments.mark(bucket, key, upload_id)
         self._remember(bucket, key, upload_id)
         return upload_id
@@ -130,7 +139,7 @@ class Uploads:
 
         :param perhaps: also where the service does not tell which of several uploads of one content made it.
         """
-        headers = self._service.send("HEAD", bucket, key, ok=(404,)).headers
+        headers = self._service.send("HEAD", bucket, key, headers=NEWEST, ok=(404,)).headers
         if not is_static(headers):
             return []
         if self._service.preset.manifests:
@@ -163,21 +172,17 @@ class Uploads:
         return [Part(_number_of(name), etag, size) for name, etag, size in self._parts(bucket, upload_id)]
 
     def _parts(self, bucket: str, upload_id: str) -> list[tuple[str, str, int]]:
-        entries = self._entries(bucket, parts_of(upload_id))
-        return [(each["name"], str(each["hash"]), int(each["bytes"])) for each in entries]
+        return [(each.key, each.etag, each.size) for each in self._entries(bucket, parts_of(upload_id))]
 
-    def _entries(self, bucket: str, prefix: str) -> list[dict[str, Any]]:
-        """Return all that begins with a prefix; nothing where there is no container of segments."""
-        found: list[dict[str, Any]] = []
-        try:
-            while page := ask_page(
-                self._service, beside(bucket), MAX_PAGE, prefix=prefix, marker=found[-1]["name"] if found else None
-            ):
-                found += page
-        except AnswerError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-        return found
+    def _entries(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield all that begins with a prefix; nothing where there is no container of segments."""
+        return listed(self._service, beside(bucket), prefix, ok=(404,))
+
+    def _rivals(self, bucket: str, key: str, upload_id: str) -> list[str]:
+        """Return the other unfinished uploads of a key."""
+        start = mark_of(key, "")
+        found = (each.key.removeprefix(start) for each in self._entries(bucket, start))
+        return [each for each in found if _ID.fullmatch(each) and each != upload_id]
 
     def finish(self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], options: PutOptions) -> Stored:
         """Make the object, then remove what is left of the upload, and of an object that was there."""
@@ -185,6 +190,7 @@ class Uploads:
         held = {_number_of(name): (etag, size) for name, etag, size in self._parts(bucket, upload_id)}
         least = upload_limits(self._service).min_part if len(parts) > 1 else 0
         _check_parts(held, parts, least)
+        rivals = self._rivals(bucket, key, upload_id)
         before = self._segments.of(bucket, key)
         place = beside(bucket)
         # A segment without content is refused, and adds none.
@@ -204,7 +210,29 @@ class Uploads:
                     self._doubtful.pop(upload, None)
             raise
         self._tidy(*upload)
+        if rivals:
+            self._settle(bucket, key, [upload_id, *rivals])
         return result
+
+    def _settle(self, bucket: str, key: str, uploads: Sequence[str]) -> None:
+        """Remove the segments of uploads whose object was replaced by one of them before that could see it.
+
+        What has no mark any more was stored. So whoever is asked for after that is the last; of two that end together,
+        at least the second sees both. Where no object is seen, it may be one that is not seen everywhere yet.
+        """
+        try:
+            over = [each for each in uploads if self._is_gone(beside(bucket), mark_of(key, each))]
+            if not over or self._is_gone(bucket, key):
+                return
+            lost = [each for each in over if not self._made_of(bucket, key, each, perhaps=True)]
+        except Exception as error:
+            pass_over(error, bucket)
+            return
+        for each in lost:
+            self._segments.sweep_lost(bucket, key, each)
+
+    def _is_gone(self, bucket: str, key: str) -> bool:
+        return self._service.send("HEAD", bucket, key, headers=NEWEST, ok=(404,)).status == HTTPStatus.NOT_FOUND
 
     def _tidy(self, bucket: str, key: str, upload_id: str) -> None:
         """Remove what is left when the object is made."""
@@ -251,12 +279,12 @@ class Uploads:
         self._service.send("HEAD", bucket)
         found = []
         for entry in self._entries(bucket, UPLOADS + head_of(prefix)):
-            name, _, upload_id = entry["name"].removeprefix(UPLOADS).rpartition("/")
+            name, _, upload_id = entry.key.removeprefix(UPLOADS).rpartition("/")
             if not _ID.fullmatch(upload_id):
                 continue
-            key = name if int(entry["bytes"]) == len(name.encode()) else self._whole_key(bucket, entry["name"])
+            key = name if entry.size == len(name.encode()) else self._whole_key(bucket, entry.key)
             if key.startswith(prefix):
-                found.append((key.encode(), upload_id, UploadInfo(upload_id, key, listed_time(entry["last_modified"]))))
+                found.append((key.encode(), upload_id, UploadInfo(upload_id, key, entry.modified)))
         found.sort(key=lambda each: each[:2])
         position = token or ""
         items = [each for each in found if f"{each[0].hex()}/{each[1]}" > position] if position else found

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from cloudbridge_store.drivers.base import Page, VersionInfo
-from cloudbridge_store.drivers.openstack.listing import ask_page, describe, most
+from cloudbridge_store.drivers.openstack.listing import ask_page, describe, goes_on
 from cloudbridge_store.drivers.openstack.service import Service
 from cloudbridge_store.errors import ForeignAnswerError, UnsupportedOperationError
 
@@ -40,7 +40,7 @@ def list_versions(service: Service, bucket: str, prefix: str, limit: int, token:
         items = [_version(each) for each in entries]
     except (KeyError, TypeError, ValueError):
         raise ForeignAnswerError("the list of versions is none of Swift's", bucket=bucket) from None
-    if len(items) < most(service, limit, bucket):
+    if not goes_on(service, items, limit, bucket):
         return Page(items)
     last = items[-1].info
     return Page(items, json.dumps([last.key, last.version]))

@@ -47,6 +47,40 @@ def test_a_batch_that_ended_before_its_time_is_no_success(make, swift, status, k
     assert driver.classify(caught.value).error is kind
 
 
+def test_a_token_that_ends_in_the_middle_of_a_batch(make, swift):
+    found = {"Response Status": "400 Bad Request", "Number Deleted": 1}
+    found["Errors"] = [["/abc/b", "401 Unauthorized"], ["/abc/c", "403 Forbidden"]]
+    service = swift(batches(found), bulk_delete={})
+    refused = make(**service.config).session.driver.delete_objects("abc", ["a", "b", "c"])
+    assert {key: type(error) for key, error in refused.items()} == {"c": errors.PermissionDeniedError}
+    assert [asked.path for asked in service.asked if asked.method == "DELETE"] == ["/v1/AUTH_a/abc/b"]
+
+
+def emptied(refusals):
+    """Return the answers of a service that refuses to delete a container as often, though it lists no objects in it."""
+
+    def answer(asked):
+        if asked.method == "DELETE" and refusals:
+            refusals.pop()
+            return 409, {}, b"<html><h1>Conflict</h1></html>"
+        if asked.path.partition("?")[0].endswith("_segments"):
+            return 404, {}, b""
+        return (200, {}, b"[]") if asked.method == "GET" else (204, {}, b"")
+
+    return answer
+
+
+def test_a_container_that_some_servers_take_for_full_is_asked_about_again(make, swift):
+    make(**swift(emptied([1]), bulk_delete={}).config).storage.buckets.get("abc").delete(delete_contents=True)
+
+
+def test_a_container_that_stays_full_is_said_to_be(make, swift):
+    bucket = make(**swift(emptied([1] * 9), bulk_delete={}).config).storage.buckets.get("abc")
+    # Not that this service keeps no versions, which is asked next.
+    with pytest.raises(errors.BucketNotEmptyError, match="not all of the service's servers know that yet"):
+        bucket.delete(delete_contents=True)
+
+
 SEGMENTS = [Segment("abc_segments", f"s/{number}", "0" * 32, 1) for number in range(101)]
 EXPECTED = hashlib.md5(("0" * 32 * 101).encode()).hexdigest()
 LATE = {"Response Status": "201 Created", "Etag": f'"{EXPECTED}"', "Errors": []}

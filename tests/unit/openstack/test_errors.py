@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import pickle
 import ssl
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("keystoneauth1")
 
 from keystoneauth1 import exceptions
+from urllib3 import HTTPHeaderDict
 from urllib3 import exceptions as wire
 
 from cloudbridge_store import errors
@@ -36,11 +38,12 @@ def answered(status, method="GET", bucket="b", key="k", headers=NAMED, body=b"<h
         (409, errors.ConflictError, "no"),
         (411, errors.InvalidRequestError, "no"),
         (412, errors.PreconditionFailedError, "no"),
-        (413, errors.QuotaExceededError, "no"),
+        (413, errors.ThrottledError, "always"),
         (416, errors.InvalidRangeError, "no"),
         (422, errors.IntegrityError, "always"),
         (423, errors.ConflictError, "no"),
         (429, errors.ThrottledError, "always"),
+        (497, errors.PermissionDeniedError, "no"),
         (498, errors.ThrottledError, "always"),
         (499, errors.ConnectionFailedError, "idempotent"),
         *((status, errors.ServiceUnavailableError, "idempotent") for status in (500, 502, 503, 504)),
@@ -54,6 +57,15 @@ def test_statuses(status, kind, retry):
     failure = answered(status, headers={**NAMED, "retry-after": "7"})
     assert (failure.error, failure.retry, failure.status) == (kind, retry, status)
     assert (failure.request_id, failure.retry_after, failure.reason) == ("tx1", 7.0, "No")
+
+
+def test_what_is_too_large_is_no_matter_of_time():
+    assert answered(413).error is errors.QuotaExceededError
+
+
+def test_an_answer_means_the_same_in_another_process():
+    error = AnswerError("GET", "b", None, 404, HTTPHeaderDict({"X-Trans-Id": "tx1", "Retry-After": "7"}), b"No")
+    assert classify(pickle.loads(pickle.dumps(error))) == classify(error)
 
 
 def test_what_is_missing():

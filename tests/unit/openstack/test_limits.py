@@ -59,6 +59,30 @@ class Store:
         return 201, {"ETag": etag}, b""
 
 
+class OldPolicy(Store):
+    """Containers of a policy that is deprecated: there are some, and there will be no others."""
+
+    def __call__(self, asked):
+        path = urlsplit(asked.path).path
+        if path == "/v1/AUTH_a/box":
+            return 204, {"X-Storage-Policy": "old", "X-Container-Read": ".r:*,.rlistings,them"}, b""
+        if path == "/v1/AUTH_a/box_segments" and asked.method == "HEAD" and path not in self.objects:
+            return 404, {}, b""
+        if asked.headers.get("x-storage-policy") == "old":
+            return 400, {}, b'Storage Policy "old" is deprecated'
+        return super().__call__(asked)
+
+
+def test_segments_of_a_deprecated_policy_are_in_the_usual_one(make, swift):
+    service = swift(OldPolicy())
+    offline_bucket(make(**service.config), "box").objects.create("a").create_multipart_upload()
+    made = [each for each in service.asked if each.method == "PUT" and each.path.endswith("/box_segments")]
+    assert [(each.headers.get("x-storage-policy"), each.headers["x-container-read"]) for each in made] == [
+        ("old", ".r:*"),
+        (None, ".r:*"),
+    ]
+
+
 def told(service):
     return [each for each in service.asked if each.path == "/info"]
 
@@ -301,3 +325,29 @@ def test_a_refusal_that_no_limit_explains(make, swift, told):
     service = swift(Listing(), **told)
     with pytest.raises(errors.PreconditionFailedError):
         list(offline_bucket(make(**service.config), "box").objects)
+
+
+@pytest.mark.parametrize("count", [99, 200, 250])
+def test_pages_that_are_cut_without_a_word(make, swift, count):
+    # As Ceph's are; for a thousand it has a hundred here.
+    names = [f"n{number:04}" for number in range(count)]
+    described = {"bytes": 0, "hash": "0", "last_modified": "2026-01-01T00:00:00", "count": 0}
+
+    def answer(asked):
+        marker = parse_qs(urlsplit(asked.path).query).get("marker", [""])[0]
+        found = [{"name": name, **described} for name in names if name > marker][:100]
+        return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
+
+    provider = make(**swift(answer, swift={"version": "16.2.15"}).config)
+    assert [each.name for each in offline_bucket(provider, "box").objects] == names
+    assert [each.name for each in provider.storage.buckets] == names
+    assert len(offline_bucket(provider, "box").objects.list(limit=500, delimiter="//")) == count
+
+
+def test_swifts_short_page_is_its_last(make, swift):
+    names = [f"n{number:04}" for number in range(250)]
+    described = {"bytes": 0, "hash": "0", "last_modified": "2026-01-01T00:00:00"}
+    page = json.dumps([{"name": name, **described} for name in names]).encode()
+    service = swift(lambda _: (200, {"Content-Type": "application/json"}, page), swift={"version": "2.38.0"})
+    assert len(list(offline_bucket(make(**service.config), "box").objects)) == 250
+    assert len([asked for asked in service.asked if "limit" in asked.path]) == 1

@@ -57,7 +57,7 @@ def test_a_password_scopes_to_a_project(make):
 def test_an_application_credential_has_its_project_in_itself(make):
     secret = {"os_application_credential_id": "i", "os_application_credential_secret": "s"}
     plugin = plugin_of(make(os_auth_url=f"{KEYSTONE}/v3/", **secret, os_project_name="p"))
-    assert plugin.auth_url == f"{KEYSTONE}/v3/"
+    assert plugin.auth_url == f"{KEYSTONE}/v3"
     assert not plugin.project_name
 
 
