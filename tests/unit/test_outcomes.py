@@ -13,18 +13,22 @@ from cloudbridge_store.core.source import BytesBody
 from cloudbridge_store.drivers.base import Failure, MiB, Part, PutOptions
 from cloudbridge_store.testing.faults import Fault
 
-LOST = errors.ConnectionFailedError("reset")
 PARTS = TransferConfig(threshold=5 * MiB, part_size=5 * MiB, max_concurrency=1)
+
+
+def reset():
+    # Each time another: an error keeps what it was told first of where it happened.
+    return errors.ConnectionFailedError("reset")
 
 
 def lost(operation, **more):
     """Return a fault: the operation is carried out, and its answer does not arrive."""
-    return Fault(operation, LOST, executed=True, **more)
+    return Fault(operation, reset(), executed=True, **more)
 
 
 def not_sent(operation, **more):
     """Return a fault: the operation is not carried out, and nobody can tell."""
-    return Fault(operation, LOST, **more)
+    return Fault(operation, reset(), **more)
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def test_somebody_elses_object_is_not_taken_for_ones_own(bucket):
     def other():
         one.provider.driver._inner.put_object("a-bucket", "a", BytesBody(b"theirs"), PutOptions())
 
-    one.provider.driver.faults.append(Fault("put_object", LOST, before=other))
+    one.provider.driver.faults.append(Fault("put_object", reset(), before=other))
     with pytest.raises(errors.ConnectionFailedError) as caught:
         one.objects.create("a").upload(b"mine", if_none_match="*")
     assert caught.value.outcome == "unknown"
@@ -164,7 +168,7 @@ def test_an_upload_that_somebody_aborted_did_not_succeed(bucket):
         (upload,) = one.provider.driver._inner.list_uploads("a-bucket").items
         one.provider.driver._inner.abort_upload("a-bucket", "a", upload.upload_id)
 
-    one.provider.driver.faults.append(Fault("finish_upload", LOST, before=abort))
+    one.provider.driver.faults.append(Fault("finish_upload", reset(), before=abort))
     with pytest.raises(errors.ConnectionFailedError) as caught:
         one.objects.create("a").upload(bytes(6 * MiB), PARTS)
     assert caught.value.outcome == "unknown"
