@@ -161,6 +161,8 @@ class StoreError(CloudBridgeBaseException):
     outcome: Outcome
     hint: str
     retry_after: float | None
+    given_up: bool = False
+    """It was repeated by itself as often as the rules permit, within an operation that is not to be repeated for it."""
 
     def __init__(self, reason: str = "", **context: Any) -> None:
         super().__init__(reason)

@@ -63,3 +63,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "get_account_rules": Operation("service", "always"),
     "set_account_rules": Operation("service", "always", writes=True),
 }
+
+STEP = Operation("service", "always", writes=True)
+"""One of the many requests that an operation consists of: drivers have such repeated that can be."""

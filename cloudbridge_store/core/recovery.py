@@ -39,6 +39,7 @@ class Recovery:
     """One call whose first attempt failed.
 
     :param since: when that attempt began, in seconds since the epoch.
+    :param operation: what it is, if it is no method of the contract.
     """
 
     def __init__(
@@ -49,17 +50,18 @@ class Recovery:
         kwargs: Mapping[str, Any],
         error: Exception,
         since: float,
+        operation: Operation | None = None,
     ) -> None:
         self.attempts = 1
         self._session = session
         self._method = method
-        self._name = method.__name__
+        self._name = "" if operation is not None else method.__name__
         self._args = args
         self._kwargs = kwargs
         self._first = error
         self._since = since
         self._pending: Exception | None = error
-        self._operation: Operation = OPERATIONS[self._name]
+        self._operation: Operation = operation or OPERATIONS[self._name]
         self._doubtful = False
         """An attempt was made of which nobody knows whether it was carried out."""
         self._verdict: str | None = None
@@ -83,6 +85,19 @@ class Recovery:
         if self._doubtful and self._name == "start_upload":
             self._session.doubtful_starts[result] = self._moment, datetime.now(UTC)
         return result
+
+    def run_step(self) -> Any:
+        """Repeat one of many requests; raise what is final as it is, as the driver knows what that means."""
+        try:
+            return self._repeat()
+        except Exception as error:
+            failure = self._session.classify(error)
+            if failure is None or failure.retry in ("no", "auth"):
+                raise
+            given_up = self._session.wrap(error, attempts=self.attempts)
+            if isinstance(given_up, StoreError):
+                given_up.given_up = True
+            raise given_up from given_up.__cause__
 
     def _repeat(self) -> Any:
         try:

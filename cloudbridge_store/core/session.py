@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cloudbridge_store.config import Settings
 from cloudbridge_store.core.journal import Journal
+from cloudbridge_store.core.operations import STEP
 from cloudbridge_store.core.outcomes import abort_twins
 from cloudbridge_store.core.recovery import Recovery, body_size, subject
-from cloudbridge_store.drivers.base import Capabilities, Driver, Failure, UploadLimits
+from cloudbridge_store.drivers.base import Capabilities, Driver, Failure, Step, UploadLimits
 from cloudbridge_store.errors import (
     ConnectionFailedError,
     OperationTimeoutError,
@@ -113,6 +114,7 @@ class Session:
                 raise ProviderClosedError("the provider was closed", provider=self.provider)
             if self._driver is None:
                 self._driver = self._connect()
+                self._driver.take_step(_step_of(weakref.ref(self)))
             return self._driver
 
     def close(self) -> None:
@@ -161,6 +163,18 @@ class Session:
         finally:
             self._report(method, args, time.perf_counter() - started, attempts, failure)
 
+    def step(self, request: Callable[[], T], /) -> T:
+        """Carry out one of the many requests that a driver's operation consists of, and repeat it where it fails.
+
+        :raises Exception: what the request raised, if that is final; else a StoreError, by which no other attempt is
+            made at the whole operation.
+        """
+        since = time.time()
+        try:
+            return request()
+        except Exception as error:
+            return cast("T", Recovery(self, request, (), {}, error, since, STEP).run_step())
+
     def _report(
         self,
         method: Callable[..., Any],
@@ -193,7 +207,7 @@ class Session:
     def classify(self, error: BaseException) -> Failure | None:
         """Say what an exception means, whoever raised it; ``None`` for one that is nobody's (a bug)."""
         if isinstance(error, StoreError):
-            return _RAISED_BY_DRIVER.get(type(error), _FINAL)
+            return _FINAL if error.given_up else _RAISED_BY_DRIVER.get(type(error), _FINAL)
         return self.driver.classify(error)
 
     def wrap(self, error: Exception, **context: Any) -> Exception:
@@ -241,6 +255,15 @@ class Session:
             return False
         self._budget -= 1
         return True
+
+
+def _step_of(session: weakref.ref[Session]) -> Step:
+    # A driver that held its session would outlive it until memory is tidied up, with all its connections.
+    def step(request: Callable[[], T], /) -> T:
+        there = session()
+        return request() if there is None else there.step(request)
+
+    return step
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

@@ -51,11 +51,13 @@ from cloudbridge_store.drivers.values import (
     SignedForm,
     SignedRequest,
     SignOptions,
+    Step,
     Stored,
     TiB,
     UploadInfo,
     Usage,
     VersionInfo,
+    once,
 )
 from cloudbridge_store.errors import UnsupportedOperationError
 
@@ -86,12 +88,14 @@ __all__ = [
     "SignOptions",
     "SignedForm",
     "SignedRequest",
+    "Step",
     "Stored",
     "TiB",
     "UploadInfo",
     "UploadLimits",
     "Usage",
     "VersionInfo",
+    "once",
 ]
 
 
@@ -127,6 +131,13 @@ class Driver(ABC):
     def renew(self) -> bool:
         """Get new credentials after a failure whose retry is ``"auth"``; ``False`` where there are none to get."""
         return False
+
+    def take_step(self, step: Step) -> None:  # noqa: B027 - in most drivers an operation is one request
+        """Take what repeats a single request by the session's rules. Called once, before anything else.
+
+        It is for operations that consist of many requests, such as copies by parts: one that fails is repeated by
+        itself, and not all of them. Only for requests that may be carried out twice.
+        """
 
     def authenticate(self) -> None:
         """Have the service look at the credentials; they need not permit anything. May need less than listing does."""

@@ -288,6 +288,18 @@ class Failure:
     hint: str = ""
 
 
+class Step(Protocol):
+    """Carries out one of the many requests that an operation consists of."""
+
+    def __call__(self, request: Callable[[], T], /) -> T:
+        """Return what the request answers, having repeated it by itself where it failed."""
+
+
+def once(request: Callable[[], T], /) -> T:
+    """Be the :class:`Step` of a driver that nobody gave another: one attempt."""
+    return request()
+
+
 class Body(ABC):
     """Something of known size that can be opened again, once for every attempt. Digests are made when asked for."""
 

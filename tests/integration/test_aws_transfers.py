@@ -16,7 +16,8 @@ pytest.importorskip("boto3")
 
 from servers.memory import PEAK
 
-from cloudbridge_store import CloudProviderFactory, TransferConfig
+from cloudbridge_store import CloudProviderFactory, TransferConfig, errors
+from cloudbridge_store.testing.fault_proxy import FaultProxy, LostAnswer, Match, Rule, Status
 
 MiB = 2**20
 SENDER = f"""{PEAK}
@@ -108,6 +109,32 @@ def test_a_copy_by_parts(make, bucket):
     assert copied.etag.endswith("-3")
     changed = small.objects.get(name).copy_to(small, "c", metadata={"other": "2"})
     assert (changed.content(), changed.metadata) == (content, {"other": "2"})
+
+
+def test_a_part_of_a_copy_that_fails_is_repeated_by_itself(config, make, bucket):
+    content = os.urandom(22 * MiB)
+    bucket.objects.create("a").upload(content)
+    parts = Match("PUT", query="partNumber=", headers={"x-amz-copy-source": "."})
+    with FaultProxy(config["s3_endpoint_url"]) as proxy:
+        there = make(s3_max_copy=5 * MiB, s3_endpoint_url=proxy.url).storage.buckets.get(bucket.name)
+        faults = [proxy.add(Rule(parts, fault, skip=2)) for fault in (Status(503), LostAnswer())]
+        assert there.objects.get("a").copy_to(there, "b").content() == content
+        assert [rule.consumed for rule in faults] == [1, 1]
+        asked = [each for each in proxy.requests if each.header("x-amz-copy-source")]
+        assert len(asked) == 5 + 2
+        assert sum("uploads" in each.target for each in proxy.requests) == 1
+        # One that goes on failing ends it: nothing of it stays, and it is not begun anew.
+        proxy.add(Rule(parts, Status(503), skip=1, times=None))
+        with pytest.raises(errors.ThrottledError) as caught:
+            there.objects.get("a").copy_to(there, "c")
+        assert (caught.value.operation, caught.value.attempts, caught.value.outcome) == (
+            "copy_object",
+            6,
+            "not_applied",
+        )
+        assert sum("uploads" in each.target for each in proxy.requests) == 2
+    assert bucket.objects.get("c") is None
+    assert list(bucket.list_uploads()) == []
 
 
 def test_an_equal_part_size_is_kept_where_the_service_wants_it(make, bucket, monkeypatch):

@@ -12,6 +12,7 @@ from cloudbridge_store import TransferConfig, errors
 from cloudbridge_store.drivers.base import ReadOptions
 from cloudbridge_store.drivers.openstack import copying
 from cloudbridge_store.drivers.openstack.errors import AnswerError
+from cloudbridge_store.testing.fault_proxy import FaultProxy, LostAnswer, Match, Rule, Status
 from cloudbridge_store.testing.fixtures import noise
 
 HARNESS = SwiftHarness
@@ -96,3 +97,16 @@ def test_a_source_that_is_deleted_meanwhile_is_no_missing_bucket(bucket, monkeyp
         source.copy_to(bucket, "copy")
     monkeypatch.undo()
     assert list(bucket.objects) == []
+
+
+def test_a_segment_that_fails_is_copied_again_by_itself(harness, bucket):
+    source = bucket.objects.create("large").upload(LARGE, CUT)
+    copied = Match("PUT", headers={"x-copy-from": "."})
+    with FaultProxy(harness.upstream) as proxy, harness.make_provider_at(proxy.url) as provider:
+        faults = [proxy.add(Rule(copied, fault, skip=1)) for fault in (Status(503), LostAnswer())]
+        there = provider.storage.buckets.get(bucket.name)
+        assert there.objects.get("large").copy_to(there, "b").content() == LARGE
+        assert [rule.consumed for rule in faults] == [1, 1]
+        assert sum(each.header("x-copy-from") is not None for each in proxy.requests) == 3 + 2
+    source.delete()
+    assert bucket.objects.get("b").content() == LARGE

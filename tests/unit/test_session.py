@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import weakref
 
 import pytest
 
-from cloudbridge_store import errors
+from cloudbridge_store import RetryConfig, errors
+from cloudbridge_store.config import Settings
 from cloudbridge_store.core.operations import OPERATIONS
+from cloudbridge_store.core.session import Session
 from cloudbridge_store.drivers.base import Driver, Failure
+from cloudbridge_store.drivers.memory import MemoryDriver
 from cloudbridge_store.testing.faults import Fault
 
 
@@ -33,6 +37,7 @@ def test_every_method_of_the_contract_is_known_to_the_session():
         "part_etag",
         "refuse_key",
         "renew",
+        "take_step",
     }
     assert methods - not_operations == set(OPERATIONS)
 
@@ -231,3 +236,83 @@ def test_a_forked_child_makes_its_own_driver(faulty):
     assert made == []
     os.close(reader)
     os.close(writer)
+
+
+# Operations of many requests
+
+
+class Request:
+    """One of many, which fails some times."""
+
+    def __init__(self, *failures):
+        self.left, self.made = list(failures), 0
+
+    def __call__(self):
+        self.made += 1
+        if self.left:
+            raise self.left.pop(0)
+        return "answer"
+
+
+def busy():
+    return errors.ServiceUnavailableError("busy")
+
+
+def test_one_of_many_requests_is_repeated_by_itself(faulty):
+    provider = faulty()
+    request = Request(busy(), errors.ConnectionFailedError("reset"))
+    assert provider.session.step(request) == "answer"
+    assert (request.made, len(provider.waits)) == (3, 2)
+
+
+def test_what_is_final_of_one_of_many_passes_as_it_is(faulty):
+    provider = faulty()
+    refused, bug = errors.PermissionDeniedError("no"), ZeroDivisionError()
+    for final in (refused, bug):
+        request = Request(busy(), final)
+        with pytest.raises(type(final)) as caught:
+            provider.session.step(request)
+        assert caught.value is final
+        assert request.made == 2
+    assert (refused.attempts, refused.operation) == (1, None)
+
+
+def test_an_operation_is_not_repeated_for_what_was_repeated_by_itself(faulty):
+    provider = faulty(retry_attempts=3)
+    request, begun = Request(*(busy() for _ in range(9))), []
+
+    def copy_object(*arguments):
+        begun.append(arguments)
+        return provider.session.step(request)
+
+    with pytest.raises(errors.ServiceUnavailableError) as caught:
+        provider.session.call(copy_object, "a-bucket", "a", "a-bucket", "b", None)
+    failure = caught.value
+    assert (len(begun), request.made) == (1, 3)
+    assert (failure.operation, failure.bucket, failure.key) == ("copy_object", "a-bucket", "a")
+    assert (failure.attempts, failure.outcome) == (3, "not_applied")
+    # The next one is repeated again.
+    provider.session.step(Request(busy()))
+
+
+def test_steps_take_from_the_budget_of_retries(faulty):
+    provider = faulty(retry=RetryConfig(attempts=100, budget=5))
+    request = Request(*(busy() for _ in range(99)))
+    with pytest.raises(errors.ServiceUnavailableError):
+        provider.session.step(request)
+    assert request.made == 6
+
+
+def test_a_driver_does_not_keep_its_session():
+    class Keeping(MemoryDriver):
+        def take_step(self, step):
+            self.step = step
+
+    driver = Keeping.connect({}, Settings())
+    session = Session("keeping", lambda: driver, Settings())
+    assert session.driver.step(Request()) == "answer"
+    there = weakref.ref(session)
+    del session
+    assert there() is None
+    with pytest.raises(errors.ServiceUnavailableError):
+        driver.step(Request(busy()))

@@ -131,17 +131,14 @@ class Copy:
     def _copy_part(self, upload_id: str, number: int, options: PutOptions) -> Part:
         start = (number - 1) * self._part_size()
         stop = min(start + self._part_size(), self.source.size)
-        answer = self.service.send(
-            "upload_part_copy",
-            Bucket=self.to_bucket,
-            Key=self.to_key,
-            UploadId=upload_id,
-            PartNumber=number,
-            # An empty object has no range.
-            CopySourceRange=f"bytes={start}-{stop - 1}" if stop > start else None,
+        parameters = {
             **self._parameters,
             **unlocking(options.customer_key),
-        )
+            # An empty object has no range.
+            "CopySourceRange": f"bytes={start}-{stop - 1}" if stop > start else None,
+        }
+        target = {"Bucket": self.to_bucket, "Key": self.to_key, "UploadId": upload_id, "PartNumber": number}
+        answer = self.service.step(lambda: self.service.send("upload_part_copy", **target, **parameters))
         return Part(number, etag_of(require(answer, "CopyPartResult")), stop - start)
 
 

@@ -55,6 +55,7 @@ from cloudbridge_store.drivers.base import (
     SignedForm,
     SignedRequest,
     SignOptions,
+    Step,
     Stored,
     UploadInfo,
     VersionInfo,
@@ -106,6 +107,9 @@ class AwsDriver(Driver):
     def native(self) -> Any:
         """boto3's client for S3."""
         return self._service.native
+
+    def take_step(self, step: Step) -> None:
+        self._service.step = step
 
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):

@@ -14,6 +14,7 @@ from cloudbridge_store.drivers.aws.client import ClientMaker
 from cloudbridge_store.drivers.aws.plan import Plan, is_aws
 from cloudbridge_store.drivers.aws.regions import is_elsewhere, named_region
 from cloudbridge_store.drivers.aws.translate import refuse_page
+from cloudbridge_store.drivers.base import Step, once
 from cloudbridge_store.errors import (
     BucketNotFoundError,
     StoreError,
@@ -37,6 +38,7 @@ class Service:
         self._elsewhere: dict[str, Service] = {}
         self._homes: dict[str, str] = {}
         """Regions of buckets, where they differ from this one."""
+        self.step: Step = once
         self._lock = threading.Lock()
         self._direct = self._maker.direct()
 

@@ -117,7 +117,8 @@ class Copy:
             headers = dict(common)
             if size is not None:
                 headers["x-ms-source-range"] = f"bytes={number * step}-{min(size, (number + 1) * step) - 1}"
-            self.service.send("PUT", self._path, {"comp": "block", "blockid": names[number]}, headers)
+            query = {"comp": "block", "blockid": names[number]}
+            self.service.step(lambda: self.service.send("PUT", self._path, query, headers))
             return names[number]
 
         if count <= 1:

@@ -44,6 +44,7 @@ from cloudbridge_store.drivers.base import (
     RuleKind,
     SignedRequest,
     SignOptions,
+    Step,
     Stored,
     UploadInfo,
     VersionInfo,
@@ -72,6 +73,9 @@ class AzureDriver(Driver):
     def native(self) -> Any:
         """The SDK's BlobServiceClient."""
         return self._service.client
+
+    def take_step(self, step: Step) -> None:
+        self._service.step = step
 
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):

@@ -18,6 +18,7 @@ from cloudbridge_store.drivers.azure.client import API_VERSION, make_client, mak
 from cloudbridge_store.drivers.azure.credentials import Credentials, TokenKeeper
 from cloudbridge_store.drivers.azure.endpoint import Place
 from cloudbridge_store.drivers.azure.permissions import explained
+from cloudbridge_store.drivers.base import Step, once
 from cloudbridge_store.drivers.streams import SentStream
 from cloudbridge_store.errors import BucketNotFoundError
 from cloudbridge_store.redaction import hide, protect_loggers
@@ -53,6 +54,7 @@ class Service:
         self.account = place.account
         self.identity = identity
         self.settings = settings
+        self.step: Step = once
         self.website = website
         self.only = only
         self.secure = place.url.startswith("https://")

@@ -208,7 +208,7 @@ class Copy:
         headers = {"X-Fresh-Metadata": "true", "Content-Type": "application/octet-stream"}
         if piece.start is not None:
             headers["Range"] = f"bytes={piece.start}-{piece.start + piece.size - 1}"
-        answer = self._send(piece, beside(self.to_bucket), name, headers)
+        answer = self.service.step(lambda: self._send(piece, beside(self.to_bucket), name, headers))
         if piece.start is None and answer.etag != piece.etag:
             raise ObjectChangedError("a segment of the source changed while it was being copied")
         # The manifest compares size and ETag.

@@ -25,6 +25,7 @@ from cloudbridge_store.drivers.base import (
     ReadOptions,
     SignedRequest,
     SignOptions,
+    Step,
     Stored,
     UploadInfo,
     UploadLimits,
@@ -95,6 +96,9 @@ class OpenStackDriver(Driver):
     def native(self) -> Any:
         """An ``openstack.connection.Connection`` as the same user."""
         return self._service.native
+
+    def take_step(self, step: Step) -> None:
+        self._service.step = step
 
     def classify(self, error: BaseException) -> Failure | None:
         if isinstance(error, StoreError):

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from cloudbridge_store.drivers.base import Body
+from cloudbridge_store.drivers.base import Body, Step, once
 from cloudbridge_store.drivers.openstack.auth import Ticket, make_login
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, is_named
 from cloudbridge_store.drivers.openstack.plan import Plan
@@ -79,6 +79,7 @@ class Service:
         self.preset = plan.preset
         self.login = make_login(plan)
         self._transport = Transport(plan.settings, self.login.trust)
+        self.step: Step = once
         self._lock = threading.Lock()
         self._info: Mapping[str, Any] | None = None
 

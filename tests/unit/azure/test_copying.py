@@ -152,6 +152,22 @@ def test_a_large_object_by_blocks(start):
     ]
 
 
+def test_a_block_that_fails_is_fetched_again_by_itself(start):
+    account = Account(LARGEST_AT_ONCE + 5)
+    left = [failure(503, "ServerBusy"), None]
+
+    def answer(asked):
+        if "comp=block&" in asked.path and left:
+            account(asked)
+            return left.pop(0)
+        return account(asked)
+
+    start(answer).objects.create("a").copy_to("other-bucket", "to")
+    blocks = [parse_qs(urlsplit(asked.path).query)["blockid"][0] for asked in account.of("block")]
+    assert (len(blocks), len(set(blocks))) == (7, 5)
+    assert len(account.of("blocklist")) == 1
+
+
 def test_an_empty_object_is_not_fetched(start):
     """The service takes nothing for a source that it cannot read."""
     account = Account(0, **{"Content-Type": "x/y", "x-ms-meta-a": "1", "x-ms-access-tier": "Cool"})
