@@ -66,22 +66,27 @@ class _Upload:
 
         :param held: the bytes that the service has, ``None`` where it has to be asked.
         """
-        reached: int | Stored = self.ask() if held is None else held
+        reached: int | Stored = self._ask() if held is None else held
         while not isinstance(reached, Stored):
-            held = reached
-            try:
-                reached = self._send(body, held)
-            except Exception as error:
-                if not issubclass(failure_of(error), _BROKEN):
-                    raise
-                reached = self.ask()
-                if not isinstance(reached, Stored) and reached <= held:
-                    raise
-            if not isinstance(reached, Stored) and reached <= held:
+            before = reached
+            reached = self._push(body, before)
+            if not isinstance(reached, Stored) and reached <= before:
                 raise ServiceUnavailableError("the service took nothing of what was sent")
         return reached
 
-    def ask(self) -> int | Stored:
+    def _push(self, body: Body, held: int) -> int | Stored:
+        """Send what is missing, and return how far that led, also where the connection broke on the way."""
+        try:
+            return self._send(body, held)
+        except Exception as error:
+            if not issubclass(failure_of(error), _BROKEN):
+                raise
+            reached = self._ask()
+            if isinstance(reached, Stored) or reached > held:
+                return reached
+            raise
+
+    def _ask(self) -> int | Stored:
         """Return how many bytes the service has, or the object that they have become."""
         headers = {**self._headers, "Content-Range": f"bytes */{self._size}"}
         return self._reached(self._service.exchange("PUT", self._target, headers))
@@ -93,7 +98,7 @@ class _Upload:
 
     def _send(self, body: Body, held: int) -> int | Stored:
         if held == self._size:
-            return self.ask()
+            return self._ask()
         headers = {
             **self._headers,
             "Content-Length": str(self._size - held),
