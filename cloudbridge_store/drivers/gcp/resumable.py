@@ -22,7 +22,7 @@ from urllib3 import HTTPHeaderDict
 from cloudbridge_store.drivers.base import Body, PutOptions, Stored
 from cloudbridge_store.drivers.gcp.answers import NOT_GCS, REQUEST_ID, json_of, refusal
 from cloudbridge_store.drivers.gcp.errors import failure_of, passes
-from cloudbridge_store.drivers.gcp.service import JSON, REFUSED, Service, bucket_path, query_text
+from cloudbridge_store.drivers.gcp.service import JSON, REFUSED, Service, query_text, upload_path
 from cloudbridge_store.drivers.gcp.translate import stored, unlocking
 from cloudbridge_store.drivers.gcp.wire import Answer
 from cloudbridge_store.drivers.gcp.writing import description_of, query_of
@@ -59,7 +59,7 @@ class _Upload:
         self._size = size
         self._headers = unlocking(place.options.customer_key)
         query = {"uploadType": "resumable", "upload_id": upload_id}
-        self._target = f"/upload/storage/v1{bucket_path(place.bucket)}/o?{query_text(query)}"
+        self._target = f"{upload_path(place.bucket)}?{query_text(query)}"
 
     def run(self, body: Body, held: int | None) -> Stored:
         """Send what is missing. What arrived before a connection broke is not sent again.
@@ -170,7 +170,7 @@ class ResumableUploads:
             **unlocking(place.options.customer_key),
         }
         query = {"uploadType": "resumable", **query_of(place.options)}
-        target = f"/upload/storage/v1{bucket_path(place.bucket)}/o?{query_text(query)}"
+        target = f"{upload_path(place.bucket)}?{query_text(query)}"
         answer = self._service.send("POST", target, headers, json.dumps(description).encode())
         # Whose address it names is not looked at: it is the same service, which the token is for.
         found = parse_qs(urlsplit(answer.headers.get("location", "")).query).get("upload_id")

@@ -159,6 +159,11 @@ def object_path(bucket: str, key: str) -> str:
     return f"/b/{_possible(bucket)}/o/{quote(key, safe='')}"
 
 
+def upload_path(bucket: str) -> str:
+    """Return the path where objects of a bucket are uploaded to, likewise."""
+    return f"/upload/storage/v1{bucket_path(bucket)}/o"
+
+
 def xml_path(bucket: str, key: str = "") -> str:
     """Return the path of a bucket, or of an object, in the XML interface and in their public addresses, likewise."""
     if not key:

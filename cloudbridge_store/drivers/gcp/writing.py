@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudbridge_store.drivers.base import Body, PutOptions, Stored
 from cloudbridge_store.drivers.gcp.answers import json_of
-from cloudbridge_store.drivers.gcp.service import Service, bucket_path, query_text
+from cloudbridge_store.drivers.gcp.service import Service, query_text, upload_path
 from cloudbridge_store.drivers.gcp.translate import (
     STORED_FIELDS,
     conditions,
@@ -47,7 +47,7 @@ def put_object(service: Service, bucket: str, key: str, body: Body, options: Put
         "fields": STORED_FIELDS,
         "prettyPrint": "false",
     }
-    target = f"/upload/storage/v1{bucket_path(bucket)}/o?{query_text(query)}"
+    target = f"{upload_path(bucket)}?{query_text(query)}"
     with body.open() as stream:
         pieces = _pieces(head, SentStream(stream, body.size), tail)
         sent = b"".join(map(bytes, pieces)) if body.size <= _IN_ONE_PIECE else pieces

@@ -48,7 +48,8 @@ def delete_objects(service: Service, segments: Segments, bucket: str, keys: Sequ
         refused |= _batch(service, bucket, plain[at : at + size])
     # The token ended in the middle of a batch, which says so of each name: by itself each goes with another token.
     expired = [key for key, error in refused.items() if getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED]
-    refused = {key: error for key, error in refused.items() if key not in expired}
+    for key in expired:
+        del refused[key]
     refused |= _one_by_one(service, segments, bucket, expired)
     done = gone.keys() - refused.keys()
     segments.remove(bucket, [each for key in done for each in gone[key]], *done)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -105,11 +106,18 @@ def below(
     return (Segment(bucket, each.key, each.etag, each.size) for each in listed(service, bucket, prefix, url, ok=ok))
 
 
-def pass_over(error: Exception, bucket: str) -> None:
-    """Log what is left behind by something that is done. :raises Exception: it is a mistake of ours."""
-    if not isinstance(error, (StoreError, OSError)) and classify(error) is None:
-        raise error
-    _log.warning("segments in %s were left behind: %s", beside(bucket), error)
+@contextmanager
+def tidying_up(bucket: str) -> Iterator[None]:
+    """Do what is no failure where it fails, as what was asked for is done: that is logged.
+
+    :raises Exception: it is a mistake of ours.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, (StoreError, OSError)) and classify(error) is None:
+            raise
+        _log.warning("segments in %s were left behind: %s", beside(bucket), error)
 
 
 class Segments:
@@ -328,27 +336,21 @@ class Segments:
                 self._owed.pop((bucket, key), None)
         if not segments:
             return
-        try:
+        with tidying_up(bucket):
             if not self.keeps_versions(bucket):
                 self.delete([(each.bucket, each.key) for each in segments])
-        except Exception as error:
-            pass_over(error, bucket)
 
     def sweep_lost(self, bucket: str, key: str, upload_id: str) -> None:
         """Delete what an upload made, of which no object consists any more. A failure is logged."""
-        try:
+        with tidying_up(bucket):
             if not self.keeps_versions(bucket):
                 self.clear(bucket, parts_of(upload_id))
                 self.forget_record(bucket, key, upload_id)
-        except Exception as error:
-            pass_over(error, bucket)
 
     def sweep(self, bucket: str, names: Sequence[str]) -> None:
         """Delete what lies beside a container. A failure is logged: what was asked for is done."""
-        try:
+        with tidying_up(bucket):
             self.delete([(beside(bucket), name) for name in names])
-        except Exception as error:
-            pass_over(error, bucket)
 
     def clear(self, bucket: str, prefix: str) -> None:
         """Delete all beside a container that begins with a prefix."""

@@ -32,7 +32,7 @@ from cloudbridge_store.drivers.base import (
 from cloudbridge_store.drivers.openstack.errors import NOT_SWIFT, AnswerError, reworded
 from cloudbridge_store.drivers.openstack.expiry import expire_segments
 from cloudbridge_store.drivers.openstack.names import UPLOADS, beside, head_of, mark_of, part_of, parts_of
-from cloudbridge_store.drivers.openstack.segments import NEWEST, Segment, Segments, listed, manifest_etag, pass_over
+from cloudbridge_store.drivers.openstack.segments import NEWEST, Segment, Segments, listed, manifest_etag, tidying_up
 from cloudbridge_store.drivers.openstack.service import Answer, Service
 from cloudbridge_store.drivers.openstack.settings import MAX_FILE, MAX_SEGMENTS, MIN_SEGMENT
 from cloudbridge_store.drivers.openstack.translate import (
@@ -220,14 +220,11 @@ class Uploads:
         What has no mark any more was stored. So whoever is asked for after that is the last; of two that end together,
         at least the second sees both. Where no object is seen, it may be one that is not seen everywhere yet.
         """
-        try:
+        lost: list[str] = []
+        with tidying_up(bucket):
             over = [each for each in uploads if self._is_gone(beside(bucket), mark_of(key, each))]
-            if not over or self._is_gone(bucket, key):
-                return
-            lost = [each for each in over if not self._made_of(bucket, key, each, perhaps=True)]
-        except Exception as error:
-            pass_over(error, bucket)
-            return
+            if over and not self._is_gone(bucket, key):
+                lost = [each for each in over if not self._made_of(bucket, key, each, perhaps=True)]
         for each in lost:
             self._segments.sweep_lost(bucket, key, each)
 
